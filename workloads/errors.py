@@ -1,0 +1,79 @@
+"""The one tree of errors that this project raises on purpose.
+
+    ProjectError                 exit code 1: something failed
+    ├── UsageError               2: the caller asked for what cannot be; nothing was touched
+    │   └── SettingsError        2: a stack's settings are wrong; names every bad key at once
+    ├── ToolError                1: a real component could not be found or built
+    ├── ProcessError             1: a local process did not start, or ended on its own
+    ├── EngineError              1: the program, or a resource, failed
+    ├── RegistryError            1: a registry refused, or could not be reached
+    ├── ClusterError             1: the Kubernetes API refused, or could not be reached
+    ├── CollectError             1: metrics or logs could not be had
+    ├── ThresholdError           3: the run went to its end and broke a threshold
+    └── DeadlineError            4: the deadline passed before the outcome was known
+
+A message is one or more full sentences: what failed, on what, and what to do. It never holds a secret. The tree lives
+in the lowest layer so that every package can raise from it; the command line prints the message and exits with
+``exit_code``, without a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ProjectError(Exception):
+    """Base of the tree: an expected failure, told in full sentences."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ProjectError):
+    """The caller asked for something that cannot be done as asked; nothing was touched."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A stack's settings are wrong. ``problems`` has one sentence per bad key."""
+
+    def __init__(self, where: str, problems: list[str]) -> None:
+        self.where = where
+        self.problems = problems
+        super().__init__("\n".join([f"The settings of {where} are wrong:", *(f"  - {p}" for p in problems)]))
+
+
+class ToolError(ProjectError):
+    """A real component (etcd, Ratify, …) could not be found or built."""
+
+
+class ProcessError(ProjectError):
+    """A local process did not become ready, or ended on its own."""
+
+
+class EngineError(ProjectError):
+    """The Pulumi program, or one of its resources, failed."""
+
+
+class RegistryError(ProjectError):
+    """A registry refused a request for good, or could not be reached."""
+
+
+class ClusterError(ProjectError):
+    """The Kubernetes API refused a request, or could not be reached."""
+
+
+class CollectError(ProjectError):
+    """Metrics or logs of a run could not be had."""
+
+
+class ThresholdError(ProjectError):
+    """The run went to its end and broke at least one threshold."""
+
+    exit_code = 3
+
+
+class DeadlineError(ProjectError):
+    """The deadline passed before every pod's outcome was known."""
+
+    exit_code = 4
