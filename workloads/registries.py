@@ -1,10 +1,10 @@
 """Registry sizes as data: what a registry admits per minute before it answers 429.
 
 Azure Container Registry throttles with token buckets per category of request. Microsoft publishes the limits of a SKU
-(learn.microsoft.com, "Container registry service tiers", 2026-08), not those of a region: the regions' sizes XS, S, M
-and L are internal to the service. L is therefore the published Premium row, and M, S and XS are this project's own
-halving and quartering of it, chosen so that the published Ratify results keep their order; they are a model, and every
-report names the size that was used.
+(learn.microsoft.com, "Container registry service tiers", 2026-08), calls them approximate, and raises them on request;
+what a region of size XS, S, M or L adds or takes away is internal to the service. The sizes here are a model, and every
+report names the one that was used: XS is the published Standard row, S the Premium row, M and L three and ten times
+Premium, so that L is a registry that is not the bottleneck of a run with every cache off.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class RegistrySize:
 SIZES: dict[SizeName, RegistrySize] = {
     name: RegistrySize(name, {"read": read, "write": write, "list_referrers": referrers})
     for name, read, write, referrers in (
-        ("XS", 1_250, 4_000, 125),
-        ("S", 5_000, 4_000, 500),
-        ("M", 10_000, 4_000, 1_000),
-        ("L", 20_000, 4_000, 2_000),
+        ("XS", 10_000, 2_000, 500),
+        ("S", 20_000, 4_000, 2_000),
+        ("M", 60_000, 12_000, 6_000),
+        ("L", 200_000, 40_000, 20_000),
     )
 }

@@ -1,0 +1,190 @@
+"""The Kubernetes API as the harness uses it: bulk reads, watches and creates over a few connections, JSON as it comes.
+
+Credentials are read by the official client, so that every kind of kubeconfig works; the requests are made with aiohttp,
+because a watch of 20,000 pods must not be decoded into model classes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from workloads.errors import ClusterError
+
+LIST_LIMIT = 500
+WATCH_SECONDS = 300
+GONE = 410
+
+
+class ApiError(ClusterError):
+    """The API server answered with an error status."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Cluster:
+    """A connection to one cluster; use it as an async context manager."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        """``kubeconfig`` is its text. Raises ClusterError if it cannot be used."""
+        from kubernetes import client, config
+
+        settings = client.Configuration()
+        try:
+            config.load_kube_config_from_dict(json.loads(kubeconfig), client_configuration=settings)
+        except (config.ConfigException, ValueError, KeyError, TypeError) as error:
+            raise ClusterError(f"The stack's kubeconfig cannot be used: {error}") from error
+        self.server: str = settings.host
+        self._context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        if settings.cert_file:
+            self._context.load_cert_chain(settings.cert_file, settings.key_file)
+        token = settings.get_api_key_with_prefix("BearerToken", "authorization")
+        self._headers = {"Authorization": token} if token else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            self.server,
+            headers=self._headers,
+            connector=aiohttp.TCPConnector(ssl=self._context, limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            read_bufsize=1 << 20,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def request(
+        self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """One request; the answer as JSON. Raises ApiError for an error status, ClusterError if there is no answer."""
+        assert self._session is not None
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        data = orjson.dumps(body) if body is not None else None
+        try:
+            async with self._session.request(method, path, data=data, params=params, headers=headers) as response:
+                text = await response.read()
+        except aiohttp.ClientError as error:
+            raise ClusterError(f"The API server at {self.server} did not answer {method} {path}: {error}") from error
+        answer = _decoded(text)
+        if response.status >= 400:
+            raise ApiError(str(answer.get("message", text[:200].decode(errors="replace"))), response.status)
+        return answer
+
+    async def list(self, path: str, params: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+        """All items of a collection, page by page, and the resource version that a watch goes on from."""
+        items: list[dict[str, Any]] = []
+        page = {**params, "limit": str(LIST_LIMIT)}
+        while True:
+            answer = await self.request("GET", path, params=page)
+            items += answer["items"]
+            if not (token := answer["metadata"].get("continue")):
+                return items, answer["metadata"]["resourceVersion"]
+            page["continue"] = token
+
+    async def watch(self, path: str, params: Mapping[str, str], version: str) -> AsyncIterator[dict[str, Any]]:
+        """The events after ``version`` until the server ends the watch. Raises ApiError(410) if it is too old."""
+        assert self._session is not None
+        asked = {
+            **params,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        async with self._session.get(path, params=asked) as response:
+            if response.status >= 400:
+                answer = _decoded(await response.read())
+                raise ApiError(str(answer.get("message")), response.status)
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    event: dict[str, Any] = orjson.loads(line)
+                    if event["type"] == "ERROR":
+                        raise ApiError(str(event["object"].get("message")), event["object"].get("code", 500))
+                    yield event
+
+
+class Watcher:
+    """LIST, then WATCH for as long as it is awaited: resumed where it broke off, listed anew when that is too old.
+
+    ``on_event`` is called with ``ADDED``, ``MODIFIED`` or ``DELETED`` and the object; after a second LIST with what the
+    watch has missed.
+    """
+
+    def __init__(self, cluster: Cluster, path: str, params: Mapping[str, str]) -> None:
+        self.relists = 0
+        """How often the watch had to start again from a LIST."""
+        self._cluster = cluster
+        self._path = path
+        self._params = params
+        self._known: dict[str, dict[str, Any]] = {}
+        self.listed = asyncio.Event()
+        """Set once the first LIST is through: from here on nothing is missed."""
+
+    async def run(self, on_event: Any) -> None:
+        """Watches until cancelled. Raises ClusterError if the API server stays away."""
+        version: str | None = None
+        failures = 0
+        while True:
+            try:
+                if version is None:
+                    version = await self._relist(on_event)
+                    self.listed.set()
+                async for event in self._cluster.watch(self._path, self._params, version):
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    failures = 0
+                    if event["type"] != "BOOKMARK":
+                        self._remember(event["type"], event["object"])
+                        on_event(event["type"], event["object"])
+            except ApiError as error:
+                if error.code != GONE:
+                    raise
+                version = None
+                self.relists += 1
+            except (aiohttp.ClientError, ClusterError, ValueError) as error:
+                failures += 1
+                if failures > 20:
+                    raise ClusterError(f"The watch of {self._path} broke off for good: {error}") from error
+                await asyncio.sleep(min(0.05 * 2**failures, 2))
+
+    async def _relist(self, on_event: Any) -> str:
+        items, version = await self._cluster.list(self._path, self._params)
+        found = {item["metadata"]["uid"]: item for item in items}
+        for uid, item in list(self._known.items()):
+            if uid not in found:
+                self._remember("DELETED", item)
+                on_event("DELETED", item)
+        for uid, item in found.items():
+            kind = "MODIFIED" if uid in self._known else "ADDED"
+            self._remember(kind, item)
+            on_event(kind, item)
+        return version
+
+    def _remember(self, kind: str, item: dict[str, Any]) -> None:
+        """Keeps what tells an object apart, and not the object: 20,000 pods would be 300 MB."""
+        metadata = item["metadata"]
+        if kind == "DELETED":
+            self._known.pop(metadata["uid"], None)
+        else:
+            kept = {key: metadata.get(key) for key in ("uid", "name", "namespace", "labels", "creationTimestamp")}
+            self._known[metadata["uid"]] = {"metadata": kept}
+
+
+def _decoded(text: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(text)
+    except ValueError:
+        return {"message": text[:200].decode(errors="replace")}
+    return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}

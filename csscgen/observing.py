@@ -1,0 +1,125 @@
+"""Watches and scrapes in the background, from before the load until its end is recorded.
+
+It has a thread and an event loop of its own: the load itself may be a Pulumi program, which needs the main thread's. A
+watch that broke off for good is told to whoever waits, and never taken for a run in which nothing happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Self, TypeVar
+
+from csscgen.cluster import Cluster, Watcher
+from csscgen.scraping import Scraper
+from csscgen.tracking import Tracker
+from workloads.errors import ClusterError, DeadlineError
+from workloads.ratify.objects import RUN_LABEL, Plan
+
+KINDS = {"deployment": "/apis/apps/v1/deployments", "job": "/apis/batch/v1/jobs"}
+START_SECONDS = 30.0
+POLL_SECONDS = 0.1
+
+T = TypeVar("T")
+
+
+class Observer:
+    """Follows one plan on one cluster; use it as a context manager.
+
+    Entering returns when the first LIST of every kind and the first round of scrapes are through, so that nothing of
+    the load is missed.
+    """
+
+    def __init__(self, kubeconfig: str, plan: Plan, scraper: Scraper) -> None:
+        self.tracker = Tracker(plan)
+        self.scraper = scraper
+        self.relists = 0
+        self._plan = plan
+        self._kubeconfig = kubeconfig
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="observer", daemon=True)
+        self._stopping = asyncio.Event()
+        self._work: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        ready = threading.Event()
+        self._work = self._submit(self._observe(ready))
+        end = time.monotonic() + START_SECONDS
+        while not ready.wait(POLL_SECONDS):
+            self._check()
+            if time.monotonic() > end:
+                self.__exit__()
+                raise ClusterError(f"Watching the cluster did not begin within {START_SECONDS:.0f} s.")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Takes the last samples and stops."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        try:
+            if self._work is not None:
+                self._work.result(START_SECONDS)
+        except (ClusterError, TimeoutError):
+            pass  # told by wait(), or by what is missing in the result
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(START_SECONDS)
+            if not self._loop.is_running():
+                self._loop.close()
+
+    def wait(self, deadline_seconds: float, quiet_seconds: float, on_poll: Callable[[Tracker], None]) -> None:
+        """Returns when every pod's outcome is known.
+
+        Raises DeadlineError if it is not in time, ClusterError if the watch broke off.
+        """
+        end = time.monotonic() + deadline_seconds
+        while not self.tracker.settled(quiet_seconds):
+            self._check()
+            if time.monotonic() > end:
+                raise DeadlineError(
+                    f"After {deadline_seconds:g} s the outcome of {self.tracker.outstanding()} pods was still open. "
+                    "The report has what was measured; raise load.deadlineSeconds if they only needed longer."
+                )
+            on_poll(self.tracker)
+            time.sleep(POLL_SECONDS)
+        on_poll(self.tracker)
+
+    def _check(self) -> None:
+        if self._work is not None and self._work.done():
+            self._work.result()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _observe(self, ready: threading.Event) -> None:
+        ours = {"labelSelector": f"{RUN_LABEL}={self._plan.run_id}"}
+        scraped = asyncio.Event()
+        async with Cluster(self._kubeconfig) as cluster:
+            watchers = {
+                Watcher(cluster, "/api/v1/pods", ours): self.tracker.on_pod,
+                Watcher(cluster, KINDS[self._plan.kind], ours): self.tracker.on_workload,
+                Watcher(cluster, "/api/v1/events", {"fieldSelector": "type=Warning"}): self.tracker.on_event,
+            }
+            watching = [asyncio.create_task(watcher.run(follow)) for watcher, follow in watchers.items()]
+            scraping = asyncio.create_task(self.scraper.run(self._stopping, scraped))
+            try:
+                beginnings = [watcher.listed.wait() for watcher in watchers] + [scraped.wait()]
+                beginning = asyncio.gather(*beginnings)
+                await asyncio.wait([beginning, *watching], return_when=asyncio.FIRST_COMPLETED)
+                if beginning.done():
+                    ready.set()
+                # The watches end only by failing, the scraper when it is told to stop.
+                await asyncio.wait([scraping, *watching], return_when=asyncio.FIRST_COMPLETED)
+                for task in watching:
+                    if task.done():
+                        task.result()
+            finally:
+                self._stopping.set()
+                for task in watching:
+                    task.cancel()
+                beginning.cancel()
+                await asyncio.gather(beginning, scraping, *watching, return_exceptions=True)
+                self.relists = sum(watcher.relists for watcher in watchers)

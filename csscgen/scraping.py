@@ -1,0 +1,152 @@
+"""Reads every component's metrics page at a fixed interval, from before the load until after it.
+
+Pages are kept as bytes and decoded when the load is over, so that what is measured is the components and not the
+reader; of the two pages that are megabytes, only the families that are asked for later are kept. Beside its page every
+local process is read from /proc, so that CPU and memory mean the same for all of them, the harness included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from analysis.expositions import parse
+from analysis.samples import SampleWriter
+from workloads.errors import CollectError
+from workloads.ratify.metrics import CPU_SECONDS, KEPT_FAMILIES, RESIDENT_BYTES, UP
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+HARNESS = "harness"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is read of one component: its metrics page, and its process if it is a local one."""
+
+    name: str
+    url: str | None
+    pid: int | None = None
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, Any]) -> list[Target]:
+        """The targets that a stack's outputs name."""
+        targets = outputs.get("targets") or {}
+        return [cls(name, target.get("metrics"), target.get("pid")) for name, target in targets.items()]
+
+
+@dataclass
+class Scrape:
+    """One reading of one target. ``page`` is None if it did not answer."""
+
+    time: float
+    target: str
+    page: bytes | None
+    process: tuple[float, float] | None
+    """CPU seconds since its start and resident bytes, from /proc."""
+
+    def samples(self) -> Iterable[tuple[str, str, float]]:
+        """The reading as samples: metric, labels, value. A page that is malformed counts as not answered."""
+        up = 0.0
+        if self.page is not None:
+            try:
+                found = list(parse(self.page, None, self.target))
+                up = 1.0
+                yield from found
+            except CollectError:
+                pass
+        if self.page is not None or self.process is None:
+            yield UP, "", up
+        if self.process is not None:
+            yield CPU_SECONDS[0], "", self.process[0]
+            yield RESIDENT_BYTES[0], "", self.process[1]
+
+
+@dataclass
+class Scraper:
+    """Reads the targets. ``client`` has the CA and the client certificate for pages with https."""
+
+    targets: list[Target]
+    seconds: float
+    client: Mapping[str, Any] | None = None
+    scrapes: list[Scrape] = field(default_factory=list)
+    latest: dict[str, bytes] = field(default_factory=dict)
+    """The last page of each target, for the live display."""
+    failures: dict[str, int] = field(default_factory=dict)
+
+    async def run(self, stopping: asyncio.Event, ready: asyncio.Event) -> None:
+        """Scrapes on an absolute schedule until ``stopping``, and once more. ``ready`` is set after the first round."""
+        connector = aiohttp.TCPConnector(ssl=self._context() or True, limit=0)
+        timeout = aiohttp.ClientTimeout(total=max(5.0, self.seconds))
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            due = time.monotonic()
+            while True:
+                last = stopping.is_set()
+                await self._round(session)
+                ready.set()
+                if last:
+                    return
+                due = max(due + self.seconds, time.monotonic())
+                try:
+                    async with asyncio.timeout(due - time.monotonic()):
+                        await stopping.wait()
+                except TimeoutError:
+                    continue
+
+    async def _round(self, session: aiohttp.ClientSession) -> None:
+        now = time.time()
+        own = Target(HARNESS, None, os.getpid())
+        await asyncio.gather(*(self._read(session, target, now) for target in (*self.targets, own)))
+
+    async def _read(self, session: aiohttp.ClientSession, target: Target, now: float) -> None:
+        page = None
+        if target.url is not None:
+            try:
+                async with session.get(target.url) as response:
+                    body = await response.read()
+                    page = prune(target.name, body) if response.status == 200 else None
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                self.failures[target.name] = self.failures.get(target.name, 0) + 1
+        if page is not None:
+            self.latest[target.name] = page
+        if page is not None or target.url is not None or target.pid is not None:
+            process = process_usage(target.pid) if target.pid else None
+            self.scrapes.append(Scrape(now, target.name, page, process))
+
+    def _context(self) -> ssl.SSLContext | None:
+        if not self.client:
+            return None
+        context = ssl.create_default_context(cafile=self.client["ca"])
+        context.load_cert_chain(*self.client["certificate"])
+        return context
+
+    def write(self, writer: SampleWriter) -> None:
+        """Decodes all that was read."""
+        for scrape in self.scrapes:
+            writer.write(scrape.time, scrape.target, scrape.samples())
+
+
+def prune(target: str, page: bytes) -> bytes:
+    """The page without the families that nobody asks for, where they are known."""
+    if (kept := KEPT_FAMILIES.get(target)) is None:
+        return page
+    prefixes = tuple(name.encode() for name in kept)
+    return b"\n".join(line for line in page.split(b"\n") if line.startswith(prefixes))
+
+
+def process_usage(pid: int) -> tuple[float, float] | None:
+    """CPU seconds and resident bytes of a process; None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS, float(int(fields[21]) * PAGE)

@@ -1,0 +1,233 @@
+"""What becomes of every pod of the plan: its milestones by both clocks, and how it ended.
+
+Fed with watch events, by one thread. A pod that the plan expects and that never came into being is accounted for all
+the same: as denied if admission was the reason that its workload's controller gave, as missing otherwise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from csscgen.reasons import group
+from workloads.ratify.objects import WORKLOAD_LABEL, Plan
+
+MILESTONES = ("created", "scheduled", "running", "ready")
+CONDITIONS = {"scheduled": "PodScheduled", "ready": "Ready"}
+DENIED = "admission webhook"
+
+
+@dataclass
+class Pod:
+    """A pod that was seen."""
+
+    name: str
+    namespace: str
+    workload: str
+    node: str | None = None
+    local: dict[str, float] = field(default_factory=dict)
+    """Milestone → epoch seconds by this machine's clock, when the watch told of it."""
+    server: dict[str, float] = field(default_factory=dict)
+    """Milestone → epoch seconds by the API server's clock, which counts whole seconds."""
+    failure: str | None = None
+    waiting: str | None = None
+    """Why it is not further, as its conditions say."""
+
+    @property
+    def is_ready(self) -> bool:
+        return "ready" in self.local and self.failure is None
+
+
+@dataclass
+class Denials:
+    """What admission said about the pods of one workload that were not created."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    final: bool = False
+    """True if no further attempt will be made: the workload itself was denied, or its Job has failed."""
+
+
+class Tracker:
+    """Follows the pods of one plan."""
+
+    def __init__(self, plan: Plan, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.expected = {plan.name(shard): plan.pods(shard) for shard in range(plan.shards)}
+        self.namespaces = {plan.name(shard): plan.namespace(shard) for shard in range(plan.shards)}
+        self.kind = plan.kind
+        self.pods: dict[str, Pod] = {}
+        self.denials: dict[str, Denials] = {name: Denials() for name in self.expected}
+        self.events: list[dict[str, Any]] = []
+        self.ready = 0
+        self.failed = 0
+        self.changed_at = clock()
+        """When a pod last came further."""
+
+    def on_pod(self, kind: str, pod: dict[str, Any]) -> None:
+        """A watch event of a pod."""
+        metadata = pod["metadata"]
+        uid = metadata["uid"]
+        workload = (metadata.get("labels") or {}).get(WORKLOAD_LABEL)
+        if workload not in self.expected:
+            return
+        record = self.pods.get(uid)
+        if record is None:
+            record = self.pods[uid] = Pod(metadata["name"], metadata["namespace"], workload)
+            self._reach(record, "created", _epoch(metadata["creationTimestamp"]))
+        if kind == "DELETED":
+            if not record.is_ready and record.failure is None:
+                self._fail(record, "deleted before it was ready")
+            return
+        self._advance(record, pod)
+
+    def on_workload(self, kind: str, workload: dict[str, Any]) -> None:
+        """A watch event of a Deployment or Job: a Job that failed makes no further attempt."""
+        name = workload["metadata"]["name"]
+        if kind == "DELETED" or name not in self.denials:
+            return
+        for condition in workload.get("status", {}).get("conditions") or ():
+            if condition["type"] == "Failed" and condition["status"] == "True":
+                self.denials[name].final = True
+
+    def on_event(self, kind: str, event: dict[str, Any]) -> None:
+        """A watch event of a Kubernetes event: a controller could not create a pod, or a pod could not go on."""
+        if kind == "DELETED":
+            return
+        about = event.get("involvedObject") or event.get("regarding") or {}
+        message = event.get("message") or event.get("note") or ""
+        self.events.append(
+            {
+                "time": self._clock(),
+                "namespace": event["metadata"].get("namespace"),
+                "object": f"{str(about.get('kind', '')).lower()}/{about.get('name')}",
+                "type": event.get("type"),
+                "reason": event.get("reason"),
+                "message": message,
+                "count": event.get("count") or 1,
+            }
+        )
+        if event.get("reason") == "FailedCreate" and DENIED in message:
+            name = str(about.get("name"))
+            # A ReplicaSet is named after its Deployment, with a hash behind.
+            name = name.rpartition("-")[0] if about.get("kind") == "ReplicaSet" else name
+            if name in self.denials:
+                self.denials[name].reasons[group(message)] += 1
+
+    def deny(self, workload: str, message: str) -> None:
+        """The workload itself was refused, and its pods with it."""
+        self.denials[workload].reasons[group(message)] += 1
+        self.denials[workload].final = True
+
+    @property
+    def denied(self) -> int:
+        """Pods that do not exist because admission refused them, so far as is known now."""
+        return sum(lacking for name, lacking in self._lacking().items() if self.denials[name].reasons)
+
+    def outstanding(self) -> int:
+        """Pods whose outcome is not known yet."""
+        waiting = sum(not pod.is_ready and pod.failure is None for pod in self.pods.values())
+        return waiting + sum(lacking for name, lacking in self._lacking().items() if not self.denials[name].final)
+
+    def settled(self, quiet_seconds: float) -> bool:
+        """Whether every pod's outcome is known.
+
+        Controllers go on trying to create pods that are denied, ever more slowly. A workload of which pods were denied
+        is given up when no pod came further for ``quiet_seconds``.
+        """
+        if self.outstanding() == 0:
+            return True
+        waiting = any(not pod.is_ready and pod.failure is None for pod in self.pods.values())
+        hopeless = all(self.denials[name].reasons for name, lacking in self._lacking().items() if lacking)
+        return not waiting and hopeless and self._clock() - self.changed_at >= quiet_seconds
+
+    def records(self) -> Iterable[dict[str, Any]]:
+        """A line of pods.jsonl for every pod that was seen and for every one that the plan expected beside them."""
+        for pod in self.pods.values():
+            end, reason = "missing", pod.waiting or "not ready when the run ended"
+            if pod.failure is not None:
+                end, reason = "failed", pod.failure
+            elif pod.is_ready:
+                end, reason = "ready", ""
+            yield self._record(pod.workload, end, reason, pod)
+        for workload, lacking in self._lacking().items():
+            reasons = self.denials[workload].reasons
+            end = "denied" if reasons else "missing"
+            said = reasons.most_common() or [("never created", 1)]
+            shares = _shares([count for _, count in said], lacking)
+            for (reason, _), share in zip(said, shares, strict=True):
+                for _ in range(share):
+                    yield self._record(workload, end, reason, None)
+
+    def _record(self, workload: str, end: str, reason: str, pod: Pod | None) -> dict[str, Any]:
+        milestones = {
+            name: {"local": pod.local.get(name) if pod else None, "server": pod.server.get(name) if pod else None}
+            for name in MILESTONES
+        }
+        return {
+            "name": pod.name if pod else None,
+            "namespace": pod.namespace if pod else self.namespaces[workload],
+            "workload": f"{self.kind}/{workload}",
+            "node": pod.node if pod else None,
+            "milestones": milestones,
+            "end": end,
+            "reason": reason or None,
+        }
+
+    def _lacking(self) -> dict[str, int]:
+        """Pods of each workload that the plan expects and that were never seen."""
+        seen = Counter(pod.workload for pod in self.pods.values())
+        return {name: max(0, count - seen[name]) for name, count in self.expected.items()}
+
+    def _advance(self, record: Pod, pod: dict[str, Any]) -> None:
+        status = pod.get("status") or {}
+        conditions = {c["type"]: c for c in status.get("conditions") or ()}
+        phase = status.get("phase")
+        if node := pod["spec"].get("nodeName"):
+            record.node = node
+            self._reach(record, "scheduled", _transition(conditions, "PodScheduled"))
+        elif (scheduled := conditions.get("PodScheduled")) and scheduled["status"] == "False":
+            record.waiting = group(f"{scheduled.get('reason')}: {scheduled.get('message')}")
+        if phase in ("Running", "Succeeded"):
+            self._reach(record, "running", _epoch(status.get("startTime")))
+        # A Job's pod may be through before the watch tells of it.
+        if phase == "Succeeded" or (conditions.get("Ready") or {}).get("status") == "True":
+            if "ready" not in record.local and record.failure is None:
+                self.ready += 1
+            self._reach(record, "ready", _transition(conditions, "Ready"))
+        if phase == "Failed":
+            self._fail(record, group(f"{status.get('reason') or 'Failed'}: {status.get('message') or ''}"))
+
+    def _reach(self, record: Pod, milestone: str, server: float | None) -> None:
+        if milestone not in record.local:
+            record.local[milestone] = self.changed_at = self._clock()
+            if server is not None:
+                record.server[milestone] = server
+
+    def _fail(self, record: Pod, reason: str) -> None:
+        if record.is_ready:
+            self.ready -= 1
+        if record.failure is None:
+            self.failed += 1
+        record.failure = reason
+        self.changed_at = self._clock()
+
+
+def _shares(weights: list[int], total: int) -> list[int]:
+    """``total`` split by ``weights`` into whole parts that add up to it."""
+    shares = [total * weight // sum(weights) for weight in weights]
+    for index in range(total - sum(shares)):
+        shares[index % len(shares)] += 1
+    return shares
+
+
+def _transition(conditions: dict[str, Any], kind: str) -> float | None:
+    return _epoch((conditions.get(kind) or {}).get("lastTransitionTime"))
+
+
+def _epoch(text: str | None) -> float | None:
+    """A Kubernetes timestamp as epoch seconds."""
+    return datetime.fromisoformat(text).timestamp() if text else None

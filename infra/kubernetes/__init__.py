@@ -1,0 +1,1 @@
+"""What is declared inside a cluster, on any platform: access, admission policy and the workloads."""

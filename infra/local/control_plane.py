@@ -1,0 +1,174 @@
+"""A Kubernetes control plane without containers: etcd, API server, controller manager and scheduler as processes.
+
+Everything speaks TLS with client certificates and RBAC is on, as on a real cluster. The limits that would be measured
+in place of the system under test are off: priority and fairness, in-flight limits, the controllers' client rates. The
+node-lifecycle controller is left out, and with it the taint that waits for it: simulated nodes send no heartbeats.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra.local.processes import LocalProcess
+from infra.local.site import Identities, Site
+
+PORTS = ("etcd", "etcd-peer", "etcd-metrics", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+IDENTITIES: Identities = {
+    "admin": ("ratify-perf-admin", ["system:masters"]),
+    "kube-apiserver": ("kube-apiserver", []),
+    "etcd": ("etcd", []),
+    "kube-controller-manager": ("system:kube-controller-manager", []),
+    "kube-scheduler": ("system:kube-scheduler", []),
+    "service-account": ("service-accounts", []),
+}
+
+UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=5000")
+
+
+class ControlPlane(pulumi.ComponentResource):
+    """The control plane; ``kubeconfig`` is its administrator's, as text without a secret: it names key files."""
+
+    kubeconfig: pulumi.Output[str]
+    server: pulumi.Output[str]
+    api_server: LocalProcess
+
+    def __init__(self, name: str, site: Site, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ratify-perf:local:ControlPlane", name, None, opts)
+        self._site = site
+        self.server = site.url("https", "kube-apiserver")
+        self.kubeconfig = self.kubeconfig_of("admin")
+        etcd = self._etcd()
+        self.api_server = self._api_server(etcd)
+        self._client(
+            "kube-controller-manager",
+            f"--service-account-private-key-file={site.certificate('service-account')[1]}",
+            f"--root-ca-file={site.ca}",
+            "--use-service-account-credentials=true",
+            "--controllers=*,-node-lifecycle-controller",
+            "--concurrent-deployment-syncs=50",
+            "--concurrent-replicaset-syncs=50",
+            "--concurrent-job-syncs=50",
+        )
+        self._client("kube-scheduler")
+        self.register_outputs({"server": self.server})
+
+    def kubeconfig_of(self, identity: str) -> pulumi.Output[str]:
+        """The kubeconfig of one of the site's identities, as JSON, which YAML readers take."""
+        cert, key = self._site.certificate(identity)
+        return pulumi.Output.json_dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "local",
+                "clusters": [
+                    {"name": "local", "cluster": {"server": self.server, "certificate-authority": self._site.ca}}
+                ],
+                "users": [{"name": identity, "user": {"client-certificate": cert, "client-key": key}}],
+                "contexts": [{"name": "local", "context": {"cluster": "local", "user": identity}}],
+            }
+        )
+
+    def kubeconfig_file(self, identity: str, parent: pulumi.Resource | None = None) -> tuple[str, pulumi.Resource]:
+        """Writes an identity's kubeconfig: its path and the resource to depend on."""
+        name = f"kubeconfig/{identity}.json"
+        return self._site.file(name), self._site.write(name, self.kubeconfig_of(identity), parent=parent or self)
+
+    def _etcd(self) -> LocalProcess:
+        site = self._site
+        client, peer = site.url("https", "etcd"), site.url("https", "etcd-peer")
+        metrics = site.url("http", "etcd-metrics")
+        cert, key = site.certificate("etcd")
+        return site.start(
+            "etcd",
+            "etcd",
+            [
+                f"--data-dir={site.file('etcd')}",
+                "--unsafe-no-fsync",
+                "--quota-backend-bytes=8589934592",
+                "--log-level=warn",
+                pulumi.Output.concat("--listen-client-urls=", client),
+                pulumi.Output.concat("--advertise-client-urls=", client),
+                pulumi.Output.concat("--listen-peer-urls=", peer),
+                pulumi.Output.concat("--initial-advertise-peer-urls=", peer),
+                pulumi.Output.concat("--initial-cluster=default=", peer),
+                pulumi.Output.concat("--listen-metrics-urls=", metrics),
+                "--client-cert-auth",
+                f"--trusted-ca-file={site.ca}",
+                f"--cert-file={cert}",
+                f"--key-file={key}",
+                "--peer-client-cert-auth",
+                f"--peer-trusted-ca-file={site.ca}",
+                f"--peer-cert-file={cert}",
+                f"--peer-key-file={key}",
+            ],
+            parent=self,
+            ready={"http": pulumi.Output.concat(metrics, "/health")},
+            metrics=pulumi.Output.concat(metrics, "/metrics"),
+        )
+
+    def _api_server(self, etcd: LocalProcess) -> LocalProcess:
+        site = self._site
+        cert, key = site.certificate("kube-apiserver")
+        accounts_cert, accounts_key = site.certificate("service-account")
+        return site.start(
+            "kube-apiserver",
+            "kube-apiserver",
+            [
+                pulumi.Output.concat("--secure-port=", site.ports.of("kube-apiserver").apply(str)),
+                "--bind-address=127.0.0.1",
+                # Endpoints of the service "kubernetes" may not be loopback, and nothing here asks for them.
+                "--advertise-address=10.96.0.1",
+                "--endpoint-reconciler-type=none",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                pulumi.Output.concat("--etcd-servers=", site.url("https", "etcd")),
+                f"--etcd-cafile={site.ca}",
+                f"--etcd-certfile={cert}",
+                f"--etcd-keyfile={key}",
+                f"--tls-cert-file={cert}",
+                f"--tls-private-key-file={key}",
+                f"--client-ca-file={site.ca}",
+                "--anonymous-auth=false",
+                "--authorization-mode=Node,RBAC",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={accounts_cert}",
+                f"--service-account-signing-key-file={accounts_key}",
+                "--disable-admission-plugins=TaintNodesByCondition",
+                "--enable-priority-and-fairness=false",
+                "--max-requests-inflight=0",
+                "--max-mutating-requests-inflight=0",
+                "--profiling=false",
+            ],
+            parent=self,
+            ready=site.tls_probe("kube-apiserver", "/readyz"),
+            metrics=site.url("https", "kube-apiserver", "/metrics"),
+            after=[etcd],
+        )
+
+    def _client(self, name: str, *arguments: str) -> LocalProcess:
+        """A component that works through the API server: controller manager, scheduler."""
+        site = self._site
+        kubeconfig, written = self.kubeconfig_file(name)
+        cert, key = site.certificate(name)
+        return site.start(
+            name,
+            name,
+            [
+                f"--kubeconfig={kubeconfig}",
+                f"--authentication-kubeconfig={kubeconfig}",
+                f"--authorization-kubeconfig={kubeconfig}",
+                f"--client-ca-file={site.ca}",
+                pulumi.Output.concat("--secure-port=", site.ports.of(name).apply(str)),
+                "--bind-address=127.0.0.1",
+                f"--tls-cert-file={cert}",
+                f"--tls-private-key-file={key}",
+                "--leader-elect=false",
+                *UNLIMITED,
+                *arguments,
+            ],
+            parent=self,
+            ready=site.tls_probe(name, "/healthz"),
+            metrics=site.url("https", name, "/metrics"),
+            after=[self.api_server, written],
+            patience=1,
+        )

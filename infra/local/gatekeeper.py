@@ -1,0 +1,84 @@
+"""Gatekeeper as a process: every knob of the settings that a process has, and its own certificate on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from infra.local.control_plane import ControlPlane
+from infra.local.processes import LocalProcess
+from infra.local.site import Identities, Site
+from infra.settings import Settings
+
+PORTS = ("gatekeeper", "gatekeeper-metrics", "gatekeeper-health")
+IDENTITIES: Identities = {"gatekeeper": ("gatekeeper", ["ratify-perf:gatekeeper"])}
+
+NAMESPACE = "gatekeeper-system"
+
+
+def flags(settings: Settings) -> list[str]:
+    """Gatekeeper's flags for these settings."""
+    chosen = settings.gatekeeper
+    return [
+        f"--audit-interval={chosen.auditInterval}",
+        f"--audit-chunk-size={chosen.auditChunkSize}",
+        f"--audit-from-cache={str(chosen.auditFromCache).lower()}",
+        f"--emit-admission-events={str(chosen.emitAdmissionEvents).lower()}",
+        f"--emit-audit-events={str(chosen.emitAuditEvents).lower()}",
+        f"--enable-external-data={str(chosen.externalData).lower()}",
+        f"--external-data-provider-response-cache-ttl={settings.response_cache_seconds}s",
+        f"--max-serving-threads={chosen.maxServingThreads}",
+        f"--log-denies={str(chosen.logDenies).lower()}",
+        f"--log-level={chosen.logLevel}",
+    ]
+
+
+class Gatekeeper(pulumi.ComponentResource):
+    """One Gatekeeper that does all its operations. ``url`` is where the API server finds its webhooks."""
+
+    url: pulumi.Output[str]
+    process: LocalProcess
+
+    def __init__(
+        self,
+        name: str,
+        site: Site,
+        control_plane: ControlPlane,
+        settings: Settings,
+        *,
+        after: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("ratify-perf:local:Gatekeeper", name, None, opts)
+        kubeconfig, written = control_plane.kubeconfig_file("gatekeeper", self)
+        cert, _ = site.certificate("gatekeeper")
+        self.url = site.url("https", "gatekeeper", "/v1")
+        self.process = site.start(
+            "gatekeeper",
+            "gatekeeper",
+            [
+                "--debug-use-fake-pod",
+                "--disable-cert-rotation",
+                f"--cert-dir={Path(cert).parent}",
+                "--host=127.0.0.1",
+                pulumi.Output.concat("--port=", site.ports.of("gatekeeper").apply(str)),
+                pulumi.Output.concat("--prometheus-port=", site.ports.of("gatekeeper-metrics").apply(str)),
+                pulumi.Output.concat("--health-addr=127.0.0.1:", site.ports.of("gatekeeper-health").apply(str)),
+                f"--api-cache-dir={site.file('gatekeeper/audit')}",
+                "--shutdown-delay=0",
+                *flags(settings),
+            ],
+            env={
+                "KUBECONFIG": kubeconfig,
+                "POD_NAME": "gatekeeper-0",
+                "POD_NAMESPACE": NAMESPACE,
+                "CONTAINER_NAME": "manager",
+            },
+            parent=self,
+            ready={"http": site.url("http", "gatekeeper-health", "/healthz")},
+            metrics=site.url("http", "gatekeeper-metrics", "/metrics"),
+            after=[control_plane.api_server, written, *after],
+            patience=0.5,
+        )
+        self.register_outputs({"url": self.url})

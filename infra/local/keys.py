@@ -1,0 +1,101 @@
+"""Keys and certificates of a local stack as Pulumi resources.
+
+Private keys are made where they are used: they go from here into files of mode 0600 and never through inputs, outputs
+or state, which hold only paths and certificates.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, Resource
+
+from infra.local.certificates import KeyType, authority, signing_certificate
+from infra.local.files import Replaced, write
+
+
+class _AuthorityProvider(Replaced):
+    inputs = ("folder", "identities")
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        folder = Path(props["folder"])
+        ca = authority(props["common_name"])
+        write(folder / "ca.crt", ca.cert_pem)
+        for name, identity in props["identities"].items():
+            key, cert = ca.issue(identity["common_name"], organization=identity["groups"])
+            write(folder / name / "tls.key", key)
+            write(folder / name / "tls.crt", cert)
+        return CreateResult(str(folder), {**props, "ca_pem": ca.cert_pem})
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        shutil.rmtree(props["folder"], ignore_errors=True)
+
+
+class LocalCertificates(Resource, module="local", name="Certificates"):
+    """A certificate authority and the certificates that it issued: ``ca.crt`` and ``<identity>/tls.{crt,key}``.
+
+    Each certificate is good for a server on 127.0.0.1 and for a client with the identity's user name and groups. The
+    authority's key is thrown away at once.
+    """
+
+    folder: pulumi.Output[str]
+    ca_pem: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        folder: Path,
+        identities: Mapping[str, tuple[str, Sequence[str]]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """``identities``: name of the folder → (common name, groups)."""
+        named = {name: {"common_name": cn, "groups": list(groups)} for name, (cn, groups) in identities.items()}
+        props = {"folder": str(folder), "common_name": resource_name, "identities": named, "ca_pem": None}
+        super().__init__(_AuthorityProvider(), resource_name, props, opts)
+
+
+class _SigningProvider(Replaced):
+    inputs = ("folder", "key_type", "common_name")
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        folder = Path(props["folder"])
+        key, chain = signing_certificate(props["key_type"], props["common_name"])
+        write(folder / "signing.key", key)
+        write(folder / "signing.crt", chain)
+        outs = {"key_file": str(folder / "signing.key"), "certificate_file": str(folder / "signing.crt")}
+        return CreateResult(str(folder), {**props, **outs, "certificate": chain})
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        shutil.rmtree(props["folder"], ignore_errors=True)
+
+
+class SigningCertificate(Resource, module="local", name="SigningCertificate"):
+    """The key and the certificate that images are signed with, in files of mode 0600."""
+
+    key_file: pulumi.Output[str]
+    certificate_file: pulumi.Output[str]
+    certificate: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        folder: Path,
+        key_type: KeyType,
+        common_name: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "folder": str(folder),
+            "key_type": key_type,
+            "common_name": common_name,
+            "key_file": None,
+            "certificate_file": None,
+            "certificate": None,
+        }
+        super().__init__(_SigningProvider(), resource_name, props, opts)

@@ -1,0 +1,71 @@
+"""Ports of a local stack as a Pulumi resource, and the search for free ones."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, Resource
+
+from infra.local.files import Replaced
+from workloads.errors import ProcessError
+
+PORTS = range(20_000, 32_000)
+"""Where free ports are looked for: below the range that the kernel takes for outgoing connections."""
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_ports(count: int) -> list[int]:
+    """``count`` different ports on which nothing listens now."""
+    candidates = random.sample(PORTS, len(PORTS))
+    ports = [port for port, _ in zip((p for p in candidates if is_free(p)), range(count), strict=False)]
+    if len(ports) < count:
+        raise ProcessError(f"There are no {count} free ports between {PORTS.start} and {PORTS.stop} on 127.0.0.1.")
+    return ports
+
+
+class _PortsProvider(Replaced):
+    inputs = ("names", "fixed")
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        fixed = props["fixed"]
+        for name, port in fixed.items():
+            if not is_free(port):
+                raise ProcessError(f"Port {port}, which is set for {name}, is busy on 127.0.0.1; set another, or 0.")
+        free = iter(free_ports(len(props["names"])))
+        return CreateResult("ports", {**props, "ports": {n: fixed.get(n) or next(free) for n in props["names"]}})
+
+
+class LocalPorts(Resource, module="local", name="Ports"):
+    """Ports of 127.0.0.1, chosen free once and kept for as long as the stack lives."""
+
+    ports: pulumi.Output[dict[str, int]]
+
+    def __init__(
+        self,
+        resource_name: str,
+        names: Sequence[str],
+        fixed: Mapping[str, int],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """``fixed`` has the ports that the user chose; those that are 0 or absent are free ones."""
+        chosen = {name: port for name, port in fixed.items() if port}
+        props = {"names": list(names), "fixed": chosen, "ports": None}
+        super().__init__(_PortsProvider(), resource_name, props, opts)
+
+    def of(self, name: str) -> pulumi.Output[int]:
+        """The port of one name."""
+        return self.ports.apply(lambda ports: int(ports[name]))

@@ -1,0 +1,150 @@
+"""The two stacks of a local platform: the shared one with registries and certificate, and the one of a run.
+
+They are the counterparts of the Azure stacks: what is made once and kept, and what is made for a run. Their outputs are
+all that the harness knows of them: what can be scraped, which processes there are, where they log.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+from infra.kubernetes.access import Access
+from infra.kubernetes.admission import Admission
+from infra.kubernetes.workloads import Namespaces, Workloads
+from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, registries, tools
+from infra.local.keys import SigningCertificate
+from infra.local.site import Identities, Site, site
+from infra.settings import Settings
+from workloads.errors import UsageError
+
+KEY_TYPES: dict[str, Any] = {"ES256": "ec-p256", "PS256": "rsa-2048"}
+
+
+def shared(settings: Settings, folder: Path) -> None:
+    """Registries, signing certificate and trust policy."""
+    regions = [registries.port_name(region) for region in settings.registry.regions]
+    here = site(folder, regions, registries.fixed_ports(settings), {})
+    registry = registries.Registries("registries", here, settings)
+    certificate = SigningCertificate(
+        "signing",
+        folder=folder / "signing",
+        key_type=KEY_TYPES[settings.signing.algorithm],
+        common_name=settings.signing.commonName,
+        opts=pulumi.ResourceOptions(depends_on=[here.folder]),
+    )
+    pulumi.export("registries", registry.hosts)
+    pulumi.export("signingKeyFile", certificate.key_file)
+    pulumi.export("signingCertificate", certificate.certificate)
+    pulumi.export("trustPolicy", ratify.trust_policy())
+    pulumi.export("targets", here.targets)
+
+
+def run(settings: Settings, folder: Path) -> None:
+    """Control plane, nodes, Gatekeeper, Ratify, policy, and the workloads if they are to be declared."""
+    common = pulumi.StackReference(str(settings.sharedStack))
+    here = _site(settings, folder)
+    plane = control_plane.ControlPlane("control-plane", here)
+    provider = k8s.Provider(
+        "cluster", kubeconfig=plane.kubeconfig, opts=pulumi.ResourceOptions(depends_on=[plane.api_server])
+    )
+    # Whatever is in the cluster goes with its API server: destroy does not take it out piece by piece.
+    inside = pulumi.ResourceOptions(provider=provider, deleted_with=plane.api_server)
+    top = pulumi.ResourceOptions()
+    access = Access("access", top, inside)
+    nodes.Kwok(
+        "kwok",
+        here,
+        plane,
+        count=settings.nodes,
+        cpu=settings.cluster.nodeCpu,
+        memory=settings.cluster.nodeMemory,
+        max_pods=settings.cluster.maxPods,
+        job_seconds=settings.scenario.jobSeconds,
+        after=[access.bindings["kwok"]],
+    )
+    verifier = ratify.Ratify(
+        "ratify",
+        here,
+        settings,
+        certificate=common.require_output("signingCertificate"),
+        policy=common.require_output("trustPolicy"),
+    )
+    webhook = gatekeeper.Gatekeeper(
+        "gatekeeper", here, plane, settings, after=[access.bindings["gatekeeper"], *_gatekeeper_api(inside)]
+    )
+    admission = Admission(
+        "admission",
+        settings,
+        webhook_url=webhook.url,
+        provider_url=verifier.url,
+        ca_pem=here.certificates.ca_pem,
+        opts=top,
+        children=pulumi.ResourceOptions.merge(
+            inside, pulumi.ResourceOptions(depends_on=[webhook.process, verifier.process])
+        ),
+    )
+    what = settings.plan
+    namespaces = Namespaces("namespaces", what, top, inside)
+    host = common.require_output("registries").apply(lambda hosts: registry_host(hosts, settings))
+    if monitoring.wanted(settings):
+        pulumi.export("prometheus", monitoring.Prometheus("prometheus", here, settings).url)
+    if settings.load.mode == "declared" and settings.load.start:
+        children = pulumi.ResourceOptions.merge(
+            inside, pulumi.ResourceOptions(depends_on=[namespaces, admission.armed])
+        )
+        Workloads("workloads", what, host, top, children)
+    pulumi.export("kubeconfig", plane.kubeconfig)
+    pulumi.export("registry", host)
+    pulumi.export("targets", here.targets)
+    pulumi.export("metricsClient", {"ca": here.ca, "certificate": list(here.certificate("admin"))})
+
+
+def registry_host(hosts: list[dict[str, str]], settings: Settings) -> str:
+    """The host of the shared stack's registry of the size that the run uses. Raises UsageError if there is none."""
+    for registry in hosts:
+        if registry["size"] == settings.registry.size:
+            return registry["host"]
+    sizes = ", ".join(registry["size"] for registry in hosts)
+    raise UsageError(
+        f"{settings.sharedStack} has no registry of size {settings.registry.size}: it has {sizes}. Set "
+        "registry.size to one of these, or add a region to registry.regions."
+    )
+
+
+def _site(settings: Settings, folder: Path) -> Site:
+    parts = (control_plane, nodes, ratify, gatekeeper)
+    identities: Identities = {name: who for part in parts for name, who in part.IDENTITIES.items()}
+    ports = [port for part in (*parts, monitoring) for port in part.PORTS]
+    fixed = {
+        "kube-apiserver": settings.cluster.apiServerPort,
+        "gatekeeper": settings.gatekeeper.port,
+        "ratify": settings.ratify.port,
+    }
+    return site(folder, ports, fixed, identities)
+
+
+def _gatekeeper_api(inside: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """Gatekeeper's own kinds and its namespace, which it needs before it starts."""
+    folder = tools.assets(tools.TOOLS["gatekeeper"])
+    assert folder is not None
+    made: list[pulumi.Resource] = [
+        k8s.core.v1.Namespace(gatekeeper.NAMESPACE, metadata={"name": gatekeeper.NAMESPACE}, opts=inside)
+    ]
+    for file in sorted(folder.glob("*.yaml")):
+        body = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
+        made.append(
+            k8s.apiextensions.CustomResource(
+                body["metadata"]["name"],
+                api_version=body["apiVersion"],
+                kind=body["kind"],
+                metadata={"name": body["metadata"]["name"], "labels": body["metadata"].get("labels", {})},
+                spec=body["spec"],
+                opts=inside,
+            )
+        )
+    return made

@@ -1,0 +1,52 @@
+"""The Pulumi program: reads the stack's settings once and chooses its components.
+
+It is the same program for the Pulumi CLI and for the embedded engine. Where a run changes settings for once
+(``csscgen run --set``), they reach it in ``CSSCGEN_CONFIG``, so that no stack file is edited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pulumi
+
+from infra.settings import Settings
+from workloads.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_settings() -> Settings:
+    """The stack's settings. Raises SettingsError that names every bad key."""
+    config = pulumi.Config()
+    raw: dict[str, object] = {}
+    for known in fields(Settings):
+        if (value := config.get(known.name)) is not None:
+            raw[known.name] = value
+    raw.update(json.loads(os.environ.get("CSSCGEN_CONFIG", "{}")))
+    return Settings.read(raw, f"stack {pulumi.get_stack()}")
+
+
+def state_folder() -> Path:
+    """Where local stacks keep their files: ``CSSCGEN_STATE``, or ``.state`` beside Pulumi.yaml."""
+    return Path(os.environ.get("CSSCGEN_STATE") or ROOT / ".state").resolve()
+
+
+def main() -> None:
+    """Declares the stack."""
+    settings = read_settings()
+    if settings.platform != "local":
+        raise UsageError(
+            f"Stack {pulumi.get_stack()} has platform {settings.platform}, which this version cannot declare yet; "
+            "platform local is the one that it can."
+        )
+    from infra.local import stacks
+
+    folder = state_folder() / pulumi.get_stack() / "files"
+    if settings.sharedStack:
+        stacks.run(settings, folder)
+    else:
+        stacks.shared(settings, folder)

@@ -1,0 +1,313 @@
+"""The settings of a stack: read once, checked whole, typed from here on.
+
+One class per subject of the stack's config. A field's metadata holds its documentation and its unit; Pulumi.yaml and
+docs/settings.md are made from it (infra/schema.py). Reading collects every problem and raises one error that names each
+bad key, with the nearest known one where a name is misspelt. Nothing here imports pulumi, so that the command line can
+check a stack before anything is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
+
+from infra.values import read_fields, unknown_key
+from workloads.errors import SettingsError
+from workloads.ratify.objects import Plan
+from workloads.registries import SizeName as RegistrySizeName
+from workloads.sizes import SIZES, SizeName
+from workloads.thresholds import problem as threshold_problem
+
+Platform = Literal["azure", "local", "kubeconfig"]
+
+
+def setting(
+    default: Any, doc: str, *, unit: str = "", minimum: float | None = None, maximum: float | None = None
+) -> Any:
+    """A field with its documentation: unit, and the least and the greatest value that it takes."""
+    metadata = {"doc": doc, "unit": unit, "minimum": minimum, "maximum": maximum}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is admitted: the workloads, their images and signatures."""
+
+    size: SizeName = setting("S", "Names the replicas and nodes that are not set: S, M, L or XL of the published test.")
+    workload: Literal["deployment", "job"] = setting("deployment", "Kind of the workloads; Jobs are Indexed ones.")
+    shards: int = setting(1, "Workloads that share the replicas evenly.", minimum=1, maximum=1000)
+    replicas: int | None = setting(
+        None, "Pods of all workloads together; null for the size's.", unit="pods", minimum=1, maximum=200_000
+    )
+    containers: int = setting(10, "Containers per pod, each with an image of its own.", minimum=1, maximum=100)
+    signatures: int = setting(
+        5, "Signatures per image; 0 leaves the images unsigned, so that every pod is denied.", minimum=0, maximum=50
+    )
+    namespaces: int = setting(1, "Namespaces that the workloads are spread over.", minimum=1, maximum=1000)
+    uniqueImages: bool = setting(False, "Whether every workload has images of its own instead of shared ones.")
+    jobSeconds: int = setting(10, "How long a Job's containers run on real nodes.", unit="s", minimum=0, maximum=86_400)
+
+
+@dataclass(frozen=True)
+class Region:
+    """One registry of the shared stack."""
+
+    name: str
+    size: RegistrySizeName
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registries: what serves the images and how many requests it admits."""
+
+    kind: Literal["emulator", "distribution"] = setting(
+        "emulator",
+        "What serves the images here: the emulator of ACR, or the CNCF distribution registry (no throttling).",
+    )
+    size: RegistrySizeName = setting("L", "Which of the shared stack's registries the run uses: the one of this size.")
+    regions: tuple[Region, ...] = setting(
+        (
+            Region("eastus2", "L"),
+            Region("centralus", "M"),
+            Region("eastus2az", "S"),
+            Region("eastus2euap", "XS"),
+        ),
+        "The registries of the shared stack: a list of {name, size}.",
+    )
+    port: int = setting(
+        0, "Port of the first region's registry, the others follow; 0 for free ones.", minimum=0, maximum=65_000
+    )
+
+
+@dataclass(frozen=True)
+class Signing:
+    """The signing certificate, which the shared stack keeps."""
+
+    algorithm: Literal["ES256", "PS256"] = setting("ES256", "Signature algorithm: EC P-256 or RSA-2048 key.")
+    commonName: str = setting("ratify-perf", "Common name of the certificate's subject.")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The control plane and its nodes."""
+
+    nodes: int | None = setting(None, "Nodes; null for the size's.", unit="nodes", minimum=1, maximum=5_000)
+    maxPods: int = setting(40, "Pods that a node takes.", unit="pods", minimum=1, maximum=250)
+    nodeCpu: str = setting("64", "Allocatable CPU of a simulated node.", unit="cores")
+    nodeMemory: str = setting("256Gi", "Allocatable memory of a simulated node.", unit="quantity")
+    apiServerPort: int = setting(0, "Port of the local kube-apiserver; 0 for a free one.", minimum=0, maximum=65_535)
+
+
+@dataclass(frozen=True)
+class Gatekeeper:
+    """Gatekeeper, the admission webhook."""
+
+    auditInterval: int = setting(0, "Seconds between audits; 0 turns audit off.", unit="s", minimum=0)
+    auditFromCache: bool = setting(False, "Whether audit reads Gatekeeper's cache instead of the API server.")
+    auditChunkSize: int = setting(500, "Objects that audit lists at a time; 0 for all.", minimum=0)
+    emitAdmissionEvents: bool = setting(False, "Whether denials are emitted as Kubernetes events.")
+    emitAuditEvents: bool = setting(False, "Whether audit's violations are emitted as Kubernetes events.")
+    externalData: bool = setting(True, "Whether external data providers are asked, without which nothing is verified.")
+    responseCacheSeconds: int = setting(
+        180, "How long an answer of Ratify is reused for the same image; 0 asks every time.", unit="s", minimum=0
+    )
+    validationTimeoutSeconds: int = setting(
+        5, "Deadline of the validating webhook and of Ratify's provider.", unit="s", minimum=1, maximum=30
+    )
+    mutationTimeoutSeconds: int = setting(
+        2, "Deadline of the mutating webhook and of Ratify's mutation provider.", unit="s", minimum=1, maximum=30
+    )
+    mutation: bool = setting(True, "Whether tags are resolved to digests at admission.")
+    maxServingThreads: int = setting(-1, "Validations that run at once; -1 for as many as there are cores.", minimum=-1)
+    logDenies: bool = setting(False, "Whether every denial is logged.")
+    logLevel: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting("INFO", "Level of Gatekeeper's log.")
+    excludedNamespaces: tuple[str, ...] = setting(
+        ("kube-*", "gatekeeper-*", "cluster-loader", "monitoring"), "Namespaces that Gatekeeper leaves alone."
+    )
+    port: int = setting(0, "Port of the local webhook; 0 for a free one.", minimum=0, maximum=65_535)
+
+
+@dataclass(frozen=True)
+class Ratify:
+    """Ratify, the verifier behind Gatekeeper."""
+
+    mode: Literal["regular"] = setting("regular", "How Ratify is deployed.")
+    replicas: int = setting(1, "Processes or pods of Ratify.", minimum=1, maximum=1)
+    cache: bool = setting(
+        True, "Ratify's caches; off turns off every cache on the way, Gatekeeper's response cache too.", unit="on|off"
+    )
+    cacheTtlSeconds: int = setting(10, "How long a verification result or referrers list is kept.", unit="s", minimum=1)
+    cacheSizeMb: int = setting(256, "Size of the result cache.", unit="MB", minimum=1)
+    verificationTimeoutMs: int = setting(4_900, "Deadline of a verification request.", unit="ms", minimum=1)
+    mutationTimeoutMs: int = setting(1_950, "Deadline of a mutation request.", unit="ms", minimum=1)
+    logLevel: Literal["debug", "info", "warn", "error"] = setting("info", "Level of Ratify's log.")
+    port: int = setting(0, "Port of the local Ratify; 0 for a free one.", minimum=0, maximum=65_535)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the constraint covers, and what happens when it cannot be evaluated."""
+
+    match: Literal["pods", "workloads"] = setting(
+        "pods", "Kinds that the constraint matches: pods (stock), or pods and the workloads that make them."
+    )
+    failurePolicy: Literal["Ignore", "Fail"] = setting(
+        "Ignore", "Webhooks' failure policy: Ignore (stock) lets a pod in unverified when the webhook times out."
+    )
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """How metrics are had."""
+
+    prometheus: Literal["auto", "on", "off"] = setting(
+        "auto", "A Prometheus beside the harness's own scraper: auto where the binary is already there."
+    )
+    scrapeSeconds: float = setting(2, "Interval of scrapes.", unit="s", minimum=0.1, maximum=600)
+
+
+@dataclass(frozen=True)
+class Load:
+    """How the workloads are created, and how long is waited for them."""
+
+    mode: Literal["declared", "created"] = setting(
+        "declared", "declared: the Pulumi program declares the workloads; created: csscgen creates them at a rate."
+    )
+    start: bool = setting(
+        True, "Whether the workloads are declared at once; csscgen run declares them after seeding and arming."
+    )
+    rate: float = setting(1.0, "Workloads per second in mode created.", unit="1/s", minimum=0.001, maximum=10_000)
+    deadlineSeconds: int = setting(
+        900, "How long is waited, from the first workload on, until every pod's outcome is known.", unit="s", minimum=1
+    )
+    quietSeconds: float = setting(
+        15, "Pods that are only ever denied are given up when nothing has changed for this long.", unit="s", minimum=1
+    )
+
+
+SUBJECTS: dict[str, type] = {
+    "scenario": Scenario,
+    "registry": Registry,
+    "signing": Signing,
+    "cluster": Cluster,
+    "gatekeeper": Gatekeeper,
+    "ratify": Ratify,
+    "policy": Policy,
+    "monitoring": Monitoring,
+    "load": Load,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one stack."""
+
+    platform: Platform = setting("local", "Where the stack runs: azure, local, or a cluster named by a kubeconfig.")
+    sharedStack: str | None = setting(
+        None, "The stack with the registries and the certificate; null for that one itself."
+    )
+    runId: str = setting("manual", "Label of every object of the run; csscgen run sets it.")
+    scenario: Scenario = field(default_factory=Scenario)
+    registry: Registry = field(default_factory=Registry)
+    signing: Signing = field(default_factory=Signing)
+    cluster: Cluster = field(default_factory=Cluster)
+    gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
+    ratify: Ratify = field(default_factory=Ratify)
+    policy: Policy = field(default_factory=Policy)
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    load: Load = field(default_factory=Load)
+    thresholds: Mapping[str, str] = setting(
+        dict, "Figures of summary.json and their limits, such as pods.missing: <= 0; a broken one fails the run."
+    )
+
+    @classmethod
+    def read(cls, config: Mapping[str, object], where: str) -> Self:
+        """The settings in ``config`` (top-level keys without namespace), with defaults for what is not there.
+
+        ``where`` names the source in the error. Raises SettingsError that names every bad key.
+        """
+        problems: list[str] = []
+        values: dict[str, Any] = {}
+        known = {f.name for f in fields(cls)}
+        for key, value in config.items():
+            if key not in known:
+                problems.append(unknown_key(key, known))
+            elif subject := SUBJECTS.get(key):
+                values[key] = read_fields(subject, value, key, problems)
+        simple = {key: value for key, value in config.items() if key in known and key not in SUBJECTS}
+        values.update(read_fields(cls, simple, "", problems))
+        if not problems:
+            settings = cls(
+                **{key: SUBJECTS[key](**value) if key in SUBJECTS else value for key, value in values.items()}
+            )
+            problems = settings._contradictions()
+            if not problems:
+                return settings
+        raise SettingsError(where, problems)
+
+    @property
+    def replicas(self) -> int:
+        """Pods of all workloads together."""
+        return self.scenario.replicas or SIZES[self.scenario.size].replicas
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of the cluster."""
+        return self.cluster.nodes or SIZES[self.scenario.size].nodes
+
+    @property
+    def response_cache_seconds(self) -> int:
+        """Gatekeeper's response cache as it is used: ``ratify.cache: off`` turns it off too."""
+        return self.gatekeeper.responseCacheSeconds if self.ratify.cache else 0
+
+    @property
+    def plan(self) -> Plan:
+        """What the scenario asks of the cluster."""
+        scenario = self.scenario
+        return Plan(
+            kind=scenario.workload,
+            shards=scenario.shards,
+            replicas=self.replicas,
+            containers=scenario.containers,
+            signatures=scenario.signatures,
+            namespaces=scenario.namespaces,
+            unique_images=scenario.uniqueImages,
+            job_seconds=scenario.jobSeconds,
+            run_id=self.runId,
+        )
+
+    def _contradictions(self) -> list[str]:
+        """What no single key shows: sentences about keys that do not go together."""
+        problems = [
+            f"thresholds.{metric}: {problem}"
+            for metric, limit in self.thresholds.items()
+            if (problem := threshold_problem(limit))
+        ]
+        room = self.nodes * self.cluster.maxPods
+        if self.sharedStack and self.replicas > room:
+            problems.append(
+                f"scenario.replicas: {self.replicas} pods do not fit on {self.nodes} nodes with {self.cluster.maxPods} "
+                f"pods each ({room} in all); lower it, or raise cluster.nodes or cluster.maxPods."
+            )
+        if self.scenario.shards > self.replicas:
+            problems.append(
+                f"scenario.shards: {self.scenario.shards} workloads cannot share {self.replicas} replicas; "
+                "each needs at least one."
+            )
+        for ours, theirs in (("verification", "validation"), ("mutation", "mutation")):
+            milliseconds = getattr(self.ratify, f"{ours}TimeoutMs")
+            seconds = getattr(self.gatekeeper, f"{theirs}TimeoutSeconds")
+            if milliseconds >= seconds * 1000:
+                problems.append(
+                    f"ratify.{ours}TimeoutMs: {milliseconds} ms is not below gatekeeper.{theirs}TimeoutSeconds "
+                    f"({seconds} s), so Gatekeeper would give up first and hide Ratify's error."
+                )
+        sizes = [region.size for region in self.registry.regions]
+        if not sizes:
+            problems.append("registry.regions: there has to be at least one.")
+        elif len({region.name for region in self.registry.regions}) < len(sizes):
+            problems.append("registry.regions: two regions have the same name.")
+        return problems

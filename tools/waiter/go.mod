@@ -1,0 +1,3 @@
+module ratify-perf/tools/waiter
+
+go 1.26

@@ -1,0 +1,107 @@
+"""The workloads of a scenario as Kubernetes objects: Deployments, or Indexed Jobs, that share the replicas.
+
+Pure data: the Pulumi program declares them, ``csscgen load`` creates them at a rate, and the watcher knows from the
+same plan how many pods to expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workloads.naming import ImageSet, image_set, image_sets
+
+Kind = Literal["deployment", "job"]
+
+RUN_LABEL = "ratify-perf/run-id"
+WORKLOAD_LABEL = "ratify-perf/workload"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scenario asks of the cluster."""
+
+    kind: Kind
+    shards: int
+    replicas: int
+    """Pods of all workloads together; they are shared evenly, the first workloads take what is left over."""
+    containers: int
+    signatures: int
+    namespaces: int
+    unique_images: bool
+    job_seconds: int
+    run_id: str
+
+    @property
+    def image_sets(self) -> list[ImageSet]:
+        """The images that have to be in the registry before the load."""
+        return image_sets(self.containers, self.signatures, self.shards, unique=self.unique_images)
+
+    @property
+    def namespace_names(self) -> list[str]:
+        return [f"ratify-perf-{number}" for number in range(self.namespaces)]
+
+    def name(self, shard: int) -> str:
+        """The name of a workload."""
+        return f"ratify-{shard}"
+
+    def namespace(self, shard: int) -> str:
+        """The namespace of a workload."""
+        return self.namespace_names[shard % self.namespaces]
+
+    def pods(self, shard: int) -> int:
+        """How many pods a workload is to have."""
+        return self.replicas // self.shards + (shard < self.replicas % self.shards)
+
+
+def namespace_objects(plan: Plan) -> list[dict[str, Any]]:
+    """The namespaces that the workloads are in."""
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {RUN_LABEL: plan.run_id}}}
+        for name in plan.namespace_names
+    ]
+
+
+def workload_objects(plan: Plan, host: str) -> list[dict[str, Any]]:
+    """One object per shard, whose images are on the registry ``host``."""
+    return [_workload(plan, shard, host) for shard in range(plan.shards)]
+
+
+def _workload(plan: Plan, shard: int, host: str) -> dict[str, Any]:
+    labels = {RUN_LABEL: plan.run_id, WORKLOAD_LABEL: plan.name(shard)}
+    metadata = {"name": plan.name(shard), "namespace": plan.namespace(shard), "labels": labels}
+    template = {"metadata": {"labels": labels}, "spec": _pod_spec(plan, shard, host)}
+    if plan.kind == "deployment":
+        spec = {
+            "replicas": plan.pods(shard),
+            "selector": {"matchLabels": {WORKLOAD_LABEL: plan.name(shard)}},
+            # A pod that is denied is a result, which the controller must not take for a rollout that hangs.
+            "progressDeadlineSeconds": 86_400,
+            "template": template,
+        }
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+    pods = plan.pods(shard)
+    spec = {
+        "completionMode": "Indexed",
+        "completions": pods,
+        "parallelism": pods,
+        "backoffLimit": 0,
+        "template": template,
+    }
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def _pod_spec(plan: Plan, shard: int, host: str) -> dict[str, Any]:
+    images = image_set(plan.image_sets, shard)
+    # The waiter of the images waits for ever, or as long as it is told to.
+    arguments = {"args": [f"{plan.job_seconds}s"]} if plan.kind == "job" else {}
+    return {
+        "containers": [
+            {"name": f"{images.repository}-{tag}", "image": reference, **arguments}
+            for tag, reference in zip(images.tags, images.references(host), strict=True)
+        ],
+        "restartPolicy": "Never" if plan.kind == "job" else "Always",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+    }
