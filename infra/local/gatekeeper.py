@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 
@@ -15,6 +16,23 @@ PORTS = ("gatekeeper", "gatekeeper-metrics", "gatekeeper-health")
 IDENTITIES: Identities = {"gatekeeper": ("gatekeeper", ["ratify-perf:gatekeeper"])}
 
 NAMESPACE = "gatekeeper-system"
+POD = "gatekeeper-0"
+
+
+def pod() -> dict[str, Any]:
+    """The Pod that stands for the process in the cluster: it owns the status objects that Gatekeeper writes.
+
+    Without an owner that exists the garbage collector deletes them and Gatekeeper writes them anew, for ever. It is
+    gated, so that it is never scheduled and takes no place on a node.
+    """
+    return {
+        "metadata": {"name": POD, "namespace": NAMESPACE, "annotations": {"pulumi.com/skipAwait": "true"}},
+        "spec": {
+            "schedulingGates": [{"name": "ratify-perf/runs-as-a-process"}],
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "manager", "image": "gatekeeper"}],
+        },
+    }
 
 
 def flags(settings: Settings) -> list[str]:
@@ -58,7 +76,6 @@ class Gatekeeper(pulumi.ComponentResource):
             "gatekeeper",
             "gatekeeper",
             [
-                "--debug-use-fake-pod",
                 "--disable-cert-rotation",
                 f"--cert-dir={Path(cert).parent}",
                 "--host=127.0.0.1",
@@ -71,7 +88,7 @@ class Gatekeeper(pulumi.ComponentResource):
             ],
             env={
                 "KUBECONFIG": kubeconfig,
-                "POD_NAME": "gatekeeper-0",
+                "POD_NAME": POD,
                 "POD_NAMESPACE": NAMESPACE,
                 "CONTAINER_NAME": "manager",
             },

@@ -1,8 +1,8 @@
 """Simulated nodes: kwok plays the kubelet of every node, so that pods become Ready without a container being run.
 
 The nodes are made here and not one by one in the program: an XL stack has 702 of them, which is work for one resource
-and not for 702. They are born Ready, with the allocatable resources of the settings; kwok is told only what happens to
-pods. The stages are this project's own, after the Stage API of kwok.
+and not for 702. They are born Ready, with the allocatable resources of the settings; kwok is told what happens to pods.
+The stages are this project's own, after the Stage API of kwok.
 """
 
 from __future__ import annotations
@@ -25,7 +25,18 @@ IDENTITIES: Identities = {"kwok": ("kwok", ["ratify-perf:kwok"])}
 LABEL = "ratify-perf/simulated-node"
 PARALLEL = 8
 
-_STATUS = """
+_NODE_STATUS = """
+{{ $now := Now }}
+conditions:
+- type: Ready
+  status: "True"
+  reason: Simulated
+  message: kwok plays the kubelet
+  lastHeartbeatTime: {{ $now | Quote }}
+  lastTransitionTime: {{ $now | Quote }}
+"""
+
+_POD_STATUS = """
 {{ $now := Now }}
 phase: Running
 hostIP: {{ NodeIPWith .spec.nodeName | Quote }}
@@ -85,7 +96,22 @@ def stages(job_seconds: int) -> str:
             # Four at a time, the default, would be the limit of the whole control plane.
             "options": {"podPlayStageParallelism": 32, "nodePlayStageParallelism": 8},
         },
-        _stage("pod-ready", [alive, {"key": ".status.podIP", "operator": "DoesNotExist"}], {"statusTemplate": _STATUS}),
+        # Without a stage for nodes kwok would not take up any.
+        _stage(
+            "node-ready",
+            [
+                {
+                    "key": '.status.conditions.[] | select( .type == "Ready" ) | .status',
+                    "operator": "NotIn",
+                    "values": ["True"],
+                }
+            ],
+            {"statusTemplate": _NODE_STATUS},
+            kind="Node",
+        ),
+        _stage(
+            "pod-ready", [alive, {"key": ".status.podIP", "operator": "DoesNotExist"}], {"statusTemplate": _POD_STATUS}
+        ),
         _stage(
             "pod-complete",
             [
@@ -105,9 +131,11 @@ def stages(job_seconds: int) -> str:
     return yaml.safe_dump_all(documents, sort_keys=False)
 
 
-def _stage(name: str, when: list[dict[str, Any]], then: dict[str, Any], delay: int = 0) -> dict[str, Any]:
+def _stage(
+    name: str, when: list[dict[str, Any]], then: dict[str, Any], *, kind: str = "Pod", delay: int = 0
+) -> dict[str, Any]:
     spec: dict[str, Any] = {
-        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "resourceRef": {"apiGroup": "v1", "kind": kind},
         "selector": {"matchExpressions": when},
         "next": then,
     }

@@ -1,9 +1,7 @@
-"""Ports of a local stack as a Pulumi resource, and the search for free ones."""
+"""Ports of a local stack as a Pulumi resource."""
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,30 +9,8 @@ import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
 from infra.local.files import Replaced
+from infra.local.sockets import free_ports, is_free
 from workloads.errors import ProcessError
-
-PORTS = range(20_000, 32_000)
-"""Where free ports are looked for: below the range that the kernel takes for outgoing connections."""
-
-
-def is_free(port: int) -> bool:
-    """Whether nothing listens on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def free_ports(count: int) -> list[int]:
-    """``count`` different ports on which nothing listens now."""
-    candidates = random.sample(PORTS, len(PORTS))
-    ports = [port for port, _ in zip((p for p in candidates if is_free(p)), range(count), strict=False)]
-    if len(ports) < count:
-        raise ProcessError(f"There are no {count} free ports between {PORTS.start} and {PORTS.stop} on 127.0.0.1.")
-    return ports
 
 
 class _PortsProvider(Replaced):

@@ -132,9 +132,10 @@ def _gatekeeper_api(inside: pulumi.ResourceOptions) -> list[pulumi.Resource]:
     """Gatekeeper's own kinds and its namespace, which it needs before it starts."""
     folder = tools.assets(tools.TOOLS["gatekeeper"])
     assert folder is not None
-    made: list[pulumi.Resource] = [
-        k8s.core.v1.Namespace(gatekeeper.NAMESPACE, metadata={"name": gatekeeper.NAMESPACE}, opts=inside)
-    ]
+    namespace = k8s.core.v1.Namespace(gatekeeper.NAMESPACE, metadata={"name": gatekeeper.NAMESPACE}, opts=inside)
+    pod: Any = gatekeeper.pod()
+    after = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[namespace]))
+    made: list[pulumi.Resource] = [k8s.core.v1.Pod(gatekeeper.POD, **pod, opts=after)]
     for file in sorted(folder.glob("*.yaml")):
         body = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
         made.append(

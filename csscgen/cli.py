@@ -1,0 +1,79 @@
+"""The command line: names of the commands, and what happens to an error. The commands are in csscgen/commands.
+
+A command's module is imported when the command is used, so that ``csscgen --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+import csscgen
+from workloads.errors import ProjectError
+
+COMMANDS = {
+    "run": "Run a stack's scenario from nothing to a report.",
+    "up": "Bring up a stack and the shared stack that it needs, without load.",
+    "preview": "Show what up would do.",
+    "destroy": "Remove what a stack made.",
+    "outputs": "Print the outputs of a stack.",
+    "artifacts": "Seed signed images.",
+    "load": "Send a stack's load and record what becomes of it.",
+    "collect": "Collect logs and queries into a run's folder, and report.",
+    "report": "Make a run's summary and report again.",
+    "runs": "List the runs that there are.",
+    "tools": "Find or build the real binaries of a local stack.",
+}
+"""Name → the line that ``--help`` shows, which is the first of the command's own help."""
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"csscgen.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CSSCGEN"})
+@click.version_option(csscgen.__version__, prog_name="csscgen")
+def cli() -> None:
+    """Load tests for Ratify and Gatekeeper: seed signed images, drive load, measure, judge.
+
+    \b
+    Example:
+      csscgen run --stack local-S
+    """
+
+
+def main() -> None:
+    """The entry point: errors of this project are told in a sentence, with the exit code that they carry."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as left:
+        sys.exit(left.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ProjectError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,47 @@
+"""csscgen artifacts"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from csscgen.commands import options
+
+
+@click.group()
+def command() -> None:
+    """Seed signed images.
+
+    \b
+    Example:
+      csscgen artifacts seed --stack local-S
+    """
+
+
+@command.command()
+@options.on_stack
+@options.as_json
+def seed(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool) -> None:
+    """Bring a stack's images and signatures into its registry, and verify that they are there.
+
+    A second time pushes nothing. The stack has to be up.
+
+    \b
+    Example:
+      csscgen artifacts seed --stack local-S
+    """
+    from csscgen import steps
+    from csscgen.context import open_context
+
+    context = open_context(stack, changes, engine, quiet=quiet)
+    with context.progress.step("seed"):
+        report = steps.seed(context)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        click.echo(
+            f"{report['images']} images with {report['signatures']} signatures: {report['pushed']} manifests pushed, "
+            f"{report['present']} were there; {report['throttled']} answers 429, {report['retries']} retries; "
+            f"{report['seconds']:.1f} s"
+        )

@@ -1,0 +1,30 @@
+"""csscgen collect"""
+
+from __future__ import annotations
+
+import click
+
+from csscgen.commands import options
+from csscgen.commands.printing import conclude
+
+
+@click.command()
+@options.on_stack
+@options.as_json
+@click.option("--run", "name", metavar="ID", help="The run to complete; the newest if it is not given.")
+def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool, name: str | None) -> None:
+    """Collect logs and queries into a run's folder, and report.
+
+    \b
+    Example:
+      csscgen collect --stack local-S
+    """
+    from csscgen import pipeline, runs
+    from csscgen.collecting import collect
+    from csscgen.context import open_context
+
+    context = open_context(stack, changes, engine, quiet=quiet)
+    record = runs.load(runs.find(context.root, name))
+    with record.phase(context.progress, "collect"):
+        collect(context, record)
+    conclude(pipeline.report(context, record), as_json=as_json)

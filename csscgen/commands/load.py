@@ -1,0 +1,32 @@
+"""csscgen load"""
+
+from __future__ import annotations
+
+import click
+
+from csscgen.commands import options
+
+
+@click.command()
+@options.on_stack
+def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> None:
+    """Send a stack's load and record what becomes of it.
+
+    Arms watches and scrapers, lets the program declare the workloads (load.mode=declared) or creates them at load.rate
+    (load.mode=created), waits until every pod's outcome is known, and prints the folder of the run. csscgen collect
+    completes it. The stack has to be up and seeded.
+
+    \b
+    Example:
+      csscgen load --stack local-S --set load.mode=created --set load.rate=5
+    """
+    from csscgen import pipeline, runs
+    from csscgen.context import open_context
+    from csscgen.driving import drive
+
+    context = open_context(stack, changes, engine, quiet=quiet)
+    context.outputs()  # refuses a stack that is not up before a folder is made
+    record, context = pipeline.begin(context)
+    record.versions = runs.versions({})
+    drive(context, record)
+    click.echo(str(record.folder))

@@ -1,0 +1,73 @@
+"""What every command on a stack starts from: the project, the stack, read and checked, the engine, the state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from csscgen.progress import Progress
+from csscgen.stackfiles import Stack, merged, parse_changes, project_root, read
+from infra.engine import Engine, Secret, select
+from infra.local import tools
+from infra.settings import Settings
+from workloads.errors import UsageError
+
+STATE_VARIABLE = "CSSCGEN_STATE"
+
+
+@dataclass(frozen=True)
+class Context:
+    """A stack that is about to be worked on."""
+
+    root: Path
+    state: Path
+    stack: Stack
+    engine: Engine
+    progress: Progress
+
+    @property
+    def settings(self) -> Settings:
+        return self.stack.settings
+
+    def changed(self, **subjects: Any) -> Context:
+        """The same with some of the stack's keys changed: ``changed(load={"start": True})``."""
+        config = merged(self.stack.config, subjects)
+        settings = Settings.read({k: v for k, v in config.items() if ":" not in k}, f"stack {self.stack.name}")
+        return replace(self, stack=replace(self.stack, config=config, settings=settings))
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in clear. Raises UsageError if it is not up."""
+        return self._outputs(self.stack)
+
+    def shared_outputs(self) -> dict[str, Any]:
+        """The outputs of the shared stack."""
+        return self._outputs(self.stack.shared or self.stack)
+
+    def _outputs(self, stack: Stack) -> dict[str, Any]:
+        known = self.engine.outputs(stack.name)
+        if not known:
+            raise UsageError(f"Stack {stack.name} is not up. `csscgen up --stack {self.stack.name}` brings it up.")
+        return {key: value.value if isinstance(value, Secret) else value for key, value in known.items()}
+
+
+def open_context(name: str, words: Sequence[str] = (), engine: str = "auto", *, quiet: bool = False) -> Context:
+    """Reads and checks a stack, with ``--set`` words. Raises UsageError or SettingsError; touches nothing."""
+    root = project_root()
+    state = Path(os.environ.get(STATE_VARIABLE) or root / ".state").resolve()
+    os.environ[STATE_VARIABLE] = str(state)  # the program finds it there, in this process or under the CLI
+    stack = read(root, name, parse_changes(words))
+    chosen = select(engine, root=root, state=state)  # type: ignore[arg-type]  # click has checked the choice
+    return Context(root, state, stack, chosen, Progress(quiet=quiet))
+
+
+def needed_tools(settings: Settings, shared: Settings) -> list[tools.Tool]:
+    """The tools that a local stack and its shared stack start."""
+    chosen = tools.select([])
+    if shared.registry.kind == "distribution":
+        chosen.append(tools.TOOLS["distribution"])
+    if settings.monitoring.prometheus == "on":
+        chosen.append(tools.TOOLS["prometheus"])
+    return chosen

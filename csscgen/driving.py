@@ -1,0 +1,200 @@
+"""The middle of a run: arm the watches and scrapers, send the load, wait until every pod's outcome is known.
+
+Leaves pods.jsonl, requests.jsonl, events.jsonl and metrics.parquet in the run's folder, whatever happens on the way:
+what was measured before something broke is what explains it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from analysis.samples import SampleWriter
+from csscgen.arming import await_enforcement
+from csscgen.context import Context
+from csscgen.loading import Request, create
+from csscgen.observing import Observer
+from csscgen.runs import Run, write
+from csscgen.scraping import Scraper, Target
+from csscgen.tracking import Tracker
+from infra.engine import StepEvent
+from workloads.errors import DeadlineError, EngineError
+from workloads.ratify.objects import workload_objects
+
+WORKLOAD = re.compile(r"workload-(\d+)")
+REFUSED = "admission webhook"
+
+
+def drive(context: Context, run: Run) -> None:
+    """Arms, loads and settles, and records what happened.
+
+    Raises DeadlineError after recording if pods were still open at the deadline; ClusterError or EngineError if the
+    cluster or the load itself failed.
+    """
+    outputs, shared = context.outputs(), context.shared_outputs()
+    settings = context.settings
+    targets = [*Target.of(outputs), *(Target.of(shared) if context.stack.shared else [])]
+    scraper = Scraper(targets, settings.monitoring.scrapeSeconds, outputs.get("metricsClient"))
+    usage = Usage()
+    requests: list[Request] = []
+    observer = Observer(outputs["kubeconfig"], settings.plan, scraper)
+    try:
+        with run.phase(context.progress, "arm"):
+            await_enforcement(outputs["kubeconfig"], settings.plan, outputs["registry"])
+            observer.__enter__()
+        try:
+            with run.phase(context.progress, "load"):
+                usage.start()
+                requests += _load(context, outputs, observer.tracker)
+                run.window = {"start": min((r.sent for r in requests), default=time.time()), "end": time.time()}
+            with run.phase(context.progress, "settle"):
+                _settle(context, run, observer, usage)
+        finally:
+            if run.window:
+                run.window["end"] = time.time()
+            usage.end()
+            observer.__exit__()
+    finally:
+        run.harness = usage.figures()
+        run.save()
+        _record(run.folder, observer.tracker, requests, scraper)
+
+
+def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> None:
+    live = Live(observer)
+    load = context.settings.load
+    try:
+        observer.wait(load.deadlineSeconds, load.quietSeconds, lambda _: context.progress.update(live.text()))
+    except DeadlineError:
+        run.deadline_passed = True
+        raise
+    finally:
+        context.progress.say(f"  {live.text()}")
+
+
+def _load(context: Context, outputs: dict[str, Any], tracker: Tracker) -> list[Request]:
+    """Sends the load in the way that the settings ask for."""
+    settings = context.settings
+    bodies = workload_objects(settings.plan, outputs["registry"])
+    if settings.load.mode == "created":
+        requests = create(
+            outputs["kubeconfig"],
+            bodies,
+            settings.load.rate,
+            lambda r: context.progress.update(f"{r.object} {r.status}"),
+        )
+    else:
+        requests = _declare(context, bodies)
+    for request in requests:
+        if request.status == "failed":
+            tracker.deny(request.workload, request.message or "refused")
+    return requests
+
+
+def _declare(context: Context, bodies: list[dict[str, Any]]) -> list[Request]:
+    """Lets the Pulumi program declare the workloads; the engine's steps tell when each was sent and answered."""
+    started: dict[int, float] = {}
+    ended: dict[int, StepEvent] = {}
+    lock = threading.Lock()
+
+    def follow(event: StepEvent) -> None:
+        if match := WORKLOAD.fullmatch(event.name):
+            with lock:
+                if event.status == "started":
+                    started[int(match[1])] = event.at
+                else:
+                    ended[int(match[1])] = event
+
+    loaded = context.changed(load={"start": True})
+    try:
+        loaded.engine.up(loaded.stack.name, loaded.stack.config, follow)
+    except EngineError:
+        # A workload that admission refuses is a result. Whatever else failed is an error.
+        refused = [e for e in ended.values() if e.status == "failed" and REFUSED in (e.message or "")]
+        if not refused or any(e.status == "failed" and e not in refused for e in ended.values()):
+            raise
+    first = min(started.values(), default=time.time())
+    return [
+        Request(
+            f"{body['kind'].lower()}/{body['metadata']['namespace']}/{body['metadata']['name']}",
+            first,
+            started[shard],
+            ended[shard].at,
+            "failed" if ended[shard].status == "failed" else "created",
+            ended[shard].message,
+        )
+        for shard, body in enumerate(bodies)
+        if shard in started and shard in ended
+    ]
+
+
+class Live:
+    """The live line: pods by outcome, verifications per second, throttled requests."""
+
+    _VERIFIED = re.compile(
+        rb"^ratify_verification_request(?:_millisecond)?_count(?:\{[^}]*\})? ([\d.e+]+)", re.MULTILINE
+    )
+    _THROTTLED = re.compile(rb'^registry_requests_total\{[^}]*status="429"[^}]*\} ([\d.e+]+)', re.MULTILINE)
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._began = time.monotonic()
+        self._first = self._sum(self._VERIFIED)
+
+    def text(self) -> str:
+        """How things stand."""
+        tracker = self._observer.tracker
+        seconds = max(time.monotonic() - self._began, 0.1)
+        rate = (self._sum(self._VERIFIED) - self._first) / seconds
+        return (
+            f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.denied} denied, "
+            f"{tracker.failed} failed; {rate:.0f} verifications/s; {self._sum(self._THROTTLED):.0f} answers 429"
+        )
+
+    def _sum(self, pattern: re.Pattern[bytes]) -> float:
+        pages = self._observer.scraper.latest.values()
+        return sum(float(value) for page in pages for value in pattern.findall(page))
+
+
+class Usage:
+    """What the harness itself takes: CPU of this process from the first object that is sent until the run settles."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        self._window: float | None = None
+
+    def start(self) -> None:
+        """The load begins."""
+        self._start = time.process_time()
+
+    def end(self) -> None:
+        """The outcome of every pod is known, or waiting is over."""
+        if self._start is not None and self._window is None:
+            self._window = time.process_time() - self._start
+
+    def figures(self) -> dict[str, float | None]:
+        """For run.json: seconds and bytes."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "peak_rss_bytes": float(usage.ru_maxrss * 1024),
+            "window_cpu_seconds": self._window,
+        }
+
+
+def _record(folder: Path, tracker: Tracker, requests: Iterable[Request], scraper: Scraper) -> None:
+    _lines(folder / "pods.jsonl", tracker.records())
+    _lines(folder / "requests.jsonl", (request.record() for request in requests))
+    _lines(folder / "events.jsonl", tracker.events)
+    with SampleWriter(folder / "metrics.parquet") as writer:
+        scraper.write(writer)
+
+
+def _lines(file: Path, records: Iterable[dict[str, Any]]) -> None:
+    write(file, "".join(f"{json.dumps(record)}\n" for record in records))

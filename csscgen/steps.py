@@ -1,0 +1,116 @@
+"""The steps of a run that have to do with the stack itself: tools, up, seed, destroy. Each can be run alone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from csscgen.context import Context, needed_tools
+from csscgen.stackfiles import Stack
+from infra.engine import StepEvent
+from infra.local import tools
+from infra.local.sockets import is_free
+from workloads.errors import UsageError
+
+
+def check(context: Context) -> None:
+    """Refuses what cannot work, before anything is touched. Raises UsageError."""
+    stack = context.stack
+    if stack.settings.platform == "azure" and context.engine.name != "cli":
+        raise UsageError(
+            f"Stack {stack.name} is on Azure, and making it needs the Pulumi CLI, which is not on PATH. Install it, "
+            "or take a local stack; `csscgen preview` works without."
+        )
+    for each in filter(None, (stack.shared, stack)):
+        if not context.engine.exists(each.name):
+            _check_ports(each)
+
+
+def _check_ports(stack: Stack) -> None:
+    settings = stack.settings
+    if stack.shared:
+        fixed = {
+            "cluster.apiServerPort": settings.cluster.apiServerPort,
+            "gatekeeper.port": settings.gatekeeper.port,
+            "ratify.port": settings.ratify.port,
+        }
+    else:
+        first = settings.registry.port
+        fixed = {f"registry.port of {r.name}": first and first + i for i, r in enumerate(settings.registry.regions)}
+    for key, port in fixed.items():
+        if port and not is_free(port):
+            raise UsageError(
+                f"Port {port}, which {key} of stack {stack.name} asks for, is busy on 127.0.0.1. End what listens "
+                "there, set another port, or 0 for a free one."
+            )
+
+
+def install_tools(context: Context) -> dict[str, str | None]:
+    """Finds or builds the real binaries; returns the version of each."""
+    from infra.local.tools import builds
+
+    if context.settings.platform != "local":
+        return {}
+    needed = needed_tools(context.settings, (context.stack.shared or context.stack).settings)
+    builds.install(
+        needed,
+        lambda tool, what, done, total: context.progress.update(
+            f"building {tool.name}, {done} of {total} packages" if total else f"{tool.name}: {what}"
+        ),
+    )
+    found = [tools.find(binary) for tool in needed for binary in tool.packages]
+    return {binary.name: binary.version for binary in found if binary}
+
+
+def bring_up(context: Context) -> None:
+    """Brings up the shared stack if it is not up, then the stack without its load."""
+    shared = context.stack.shared
+    if shared and not context.engine.exists(shared.name):
+        context.engine.up(shared.name, shared.config, _teller(context))
+    without = context.changed(load={"start": False}) if shared else context
+    context.engine.up(context.stack.name, without.stack.config, _teller(context))
+
+
+def registry_host(context: Context) -> str:
+    """The registry that the stack's images are on."""
+    return str(context.outputs()["registry"])
+
+
+def seed(context: Context, host: str | None = None) -> dict[str, Any]:
+    """Brings the scenario's images and signatures into its registry and verifies them; returns what was done."""
+    from csscgen.artifacts.seeder import SeedProgress, seed
+    from csscgen.artifacts.signing import LocalSigner
+
+    shared = context.shared_outputs()
+    signer = LocalSigner(Path(shared["signingKeyFile"]).read_text(), shared["signingCertificate"])
+
+    def tell(progress: SeedProgress) -> None:
+        context.progress.update(f"{progress.stage} {progress.done} of {progress.images} images")
+
+    report = asyncio.run(
+        seed(
+            context.settings.plan.image_sets,
+            registry=host or registry_host(context),
+            signer=signer,
+            waiter=tools.path("waiter"),
+            on_progress=tell,
+        )
+    )
+    return asdict(report)
+
+
+def destroy(context: Context, *, shared: bool) -> None:
+    """Removes the stack, and the shared one too if ``shared``. What is not there is fine."""
+    context.engine.destroy(context.stack.name, context.stack.config, _teller(context))
+    if shared and context.stack.shared:
+        context.engine.destroy(context.stack.shared.name, context.stack.shared.config, _teller(context))
+
+
+def _teller(context: Context) -> Any:
+    def tell(event: StepEvent) -> None:
+        if event.op != "same":
+            context.progress.update(f"{event.op} {event.name} {'…' if event.status == 'started' else event.status}")
+
+    return tell
