@@ -39,7 +39,7 @@ class Cluster:
 
         settings = client.Configuration()
         try:
-            config.load_kube_config_from_dict(json.loads(kubeconfig), client_configuration=settings)
+            config.load_kube_config_from_dict(json.loads(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
         except (config.ConfigException, ValueError, KeyError, TypeError) as error:
             raise ClusterError(f"The stack's kubeconfig cannot be used: {error}") from error
         self.server: str = settings.host

@@ -38,7 +38,8 @@ def collect(context: Context, run: Run) -> None:
 
 def ask_prometheus(url: str, window: Mapping[str, float]) -> dict[str, Any]:
     """What Prometheus says about the window: its version and the answers to QUERIES (null where it has no data)."""
-    from prometheus_api_client import PrometheusApiClientException, PrometheusConnect  # type: ignore[import-untyped]
+    from prometheus_api_client import PrometheusConnect
+    from prometheus_api_client.exceptions import PrometheusApiClientException
     from requests import RequestException
 
     seconds = max(1, round(window["end"] - window["start"]) + 1)

@@ -50,8 +50,7 @@ def drive(context: Context, run: Run) -> None:
             observer.__enter__()
         try:
             with run.phase(context.progress, "load"):
-                usage.start()
-                requests += _load(context, outputs, observer.tracker)
+                requests += _load(context, outputs, observer.tracker, usage)
                 run.window = {"start": min((r.sent for r in requests), default=time.time()), "end": time.time()}
             with run.phase(context.progress, "settle"):
                 _settle(context, run, observer, usage)
@@ -70,7 +69,7 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
     live = Live(observer)
     load = context.settings.load
     try:
-        observer.wait(load.deadlineSeconds, load.quietSeconds, lambda _: context.progress.update(live.text()))
+        observer.wait(load.deadlineSeconds, load.quietSeconds, lambda: context.progress.update(live.text()))
     except DeadlineError:
         run.deadline_passed = True
         raise
@@ -78,11 +77,12 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
         context.progress.say(f"  {live.text()}")
 
 
-def _load(context: Context, outputs: dict[str, Any], tracker: Tracker) -> list[Request]:
+def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Usage) -> list[Request]:
     """Sends the load in the way that the settings ask for."""
     settings = context.settings
     bodies = workload_objects(settings.plan, outputs["registry"])
     if settings.load.mode == "created":
+        usage.start()
         requests = create(
             outputs["kubeconfig"],
             bodies,
@@ -90,14 +90,14 @@ def _load(context: Context, outputs: dict[str, Any], tracker: Tracker) -> list[R
             lambda r: context.progress.update(f"{r.object} {r.status}"),
         )
     else:
-        requests = _declare(context, bodies)
+        requests = _declare(context, bodies, usage)
     for request in requests:
         if request.status == "failed":
             tracker.deny(request.workload, request.message or "refused")
     return requests
 
 
-def _declare(context: Context, bodies: list[dict[str, Any]]) -> list[Request]:
+def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> list[Request]:
     """Lets the Pulumi program declare the workloads; the engine's steps tell when each was sent and answered."""
     started: dict[int, float] = {}
     ended: dict[int, StepEvent] = {}
@@ -107,6 +107,7 @@ def _declare(context: Context, bodies: list[dict[str, Any]]) -> list[Request]:
         if match := WORKLOAD.fullmatch(event.name):
             with lock:
                 if event.status == "started":
+                    usage.start()
                     started[int(match[1])] = event.at
                 else:
                     ended[int(match[1])] = event
@@ -145,20 +146,21 @@ class Live:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._began = time.monotonic()
-        self._first = self._sum(self._VERIFIED)
+        self._first = self._sum("ratify", self._VERIFIED)
 
     def text(self) -> str:
         """How things stand."""
         tracker = self._observer.tracker
         seconds = max(time.monotonic() - self._began, 0.1)
-        rate = (self._sum(self._VERIFIED) - self._first) / seconds
+        rate = (self._sum("ratify", self._VERIFIED) - self._first) / seconds
+        throttled = self._sum("registry", self._THROTTLED)
         return (
             f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.denied} denied, "
-            f"{tracker.failed} failed; {rate:.0f} verifications/s; {self._sum(self._THROTTLED):.0f} answers 429"
+            f"{tracker.failed} failed; {rate:.0f} verifications/s; {throttled:.0f} answers 429"
         )
 
-    def _sum(self, pattern: re.Pattern[bytes]) -> float:
-        pages = self._observer.scraper.latest.values()
+    def _sum(self, component: str, pattern: re.Pattern[bytes]) -> float:
+        pages = [page for name, page in self._observer.scraper.latest.items() if name.startswith(component)]
         return sum(float(value) for page in pages for value in pattern.findall(page))
 
 
@@ -170,8 +172,9 @@ class Usage:
         self._window: float | None = None
 
     def start(self) -> None:
-        """The load begins."""
-        self._start = time.process_time()
+        """The first object is sent; later calls change nothing."""
+        if self._start is None:
+            self._start = time.process_time()
 
     def end(self) -> None:
         """The outcome of every pod is known, or waiting is over."""

@@ -22,6 +22,7 @@ from workloads.ratify.objects import RUN_LABEL, Plan
 KINDS = {"deployment": "/apis/apps/v1/deployments", "job": "/apis/batch/v1/jobs"}
 START_SECONDS = 30.0
 POLL_SECONDS = 0.1
+TELL_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -70,12 +71,13 @@ class Observer:
             if not self._loop.is_running():
                 self._loop.close()
 
-    def wait(self, deadline_seconds: float, quiet_seconds: float, on_poll: Callable[[Tracker], None]) -> None:
-        """Returns when every pod's outcome is known.
+    def wait(self, deadline_seconds: float, quiet_seconds: float, on_poll: Callable[[], None]) -> None:
+        """Returns when every pod's outcome is known; ``on_poll`` is called every second until then.
 
         Raises DeadlineError if it is not in time, ClusterError if the watch broke off.
         """
         end = time.monotonic() + deadline_seconds
+        told = 0.0
         while not self.tracker.settled(quiet_seconds):
             self._check()
             if time.monotonic() > end:
@@ -83,9 +85,10 @@ class Observer:
                     f"After {deadline_seconds:g} s the outcome of {self.tracker.outstanding()} pods was still open. "
                     "The report has what was measured; raise load.deadlineSeconds if they only needed longer."
                 )
-            on_poll(self.tracker)
+            if time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                on_poll()
             time.sleep(POLL_SECONDS)
-        on_poll(self.tracker)
 
     def _check(self) -> None:
         if self._work is not None and self._work.done():
@@ -108,7 +111,8 @@ class Observer:
             try:
                 beginnings = [watcher.listed.wait() for watcher in watchers] + [scraped.wait()]
                 beginning = asyncio.gather(*beginnings)
-                await asyncio.wait([beginning, *watching], return_when=asyncio.FIRST_COMPLETED)
+                first: list[asyncio.Future[Any]] = [beginning, *watching]
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if beginning.done():
                     ready.set()
                 # The watches end only by failing, the scraper when it is told to stop.

@@ -64,6 +64,7 @@ class Tracker:
         self.events: list[dict[str, Any]] = []
         self.ready = 0
         self.failed = 0
+        self._seen: Counter[str] = Counter()
         self.changed_at = clock()
         """When a pod last came further."""
 
@@ -77,6 +78,7 @@ class Tracker:
         record = self.pods.get(uid)
         if record is None:
             record = self.pods[uid] = Pod(metadata["name"], metadata["namespace"], workload)
+            self._seen[workload] += 1
             self._reach(record, "created", _epoch(metadata["creationTimestamp"]))
         if kind == "DELETED":
             if not record.is_ready and record.failure is None:
@@ -127,10 +129,14 @@ class Tracker:
         """Pods that do not exist because admission refused them, so far as is known now."""
         return sum(lacking for name, lacking in self._lacking().items() if self.denials[name].reasons)
 
+    @property
+    def waiting(self) -> int:
+        """Pods that were seen and are neither ready nor failed."""
+        return len(self.pods) - self.ready - self.failed
+
     def outstanding(self) -> int:
         """Pods whose outcome is not known yet."""
-        waiting = sum(not pod.is_ready and pod.failure is None for pod in self.pods.values())
-        return waiting + sum(lacking for name, lacking in self._lacking().items() if not self.denials[name].final)
+        return self.waiting + sum(n for name, n in self._lacking().items() if not self.denials[name].final)
 
     def settled(self, quiet_seconds: float) -> bool:
         """Whether every pod's outcome is known.
@@ -140,9 +146,8 @@ class Tracker:
         """
         if self.outstanding() == 0:
             return True
-        waiting = any(not pod.is_ready and pod.failure is None for pod in self.pods.values())
         hopeless = all(self.denials[name].reasons for name, lacking in self._lacking().items() if lacking)
-        return not waiting and hopeless and self._clock() - self.changed_at >= quiet_seconds
+        return not self.waiting and hopeless and self._clock() - self.changed_at >= quiet_seconds
 
     def records(self) -> Iterable[dict[str, Any]]:
         """A line of pods.jsonl for every pod that was seen and for every one that the plan expected beside them."""
@@ -179,8 +184,7 @@ class Tracker:
 
     def _lacking(self) -> dict[str, int]:
         """Pods of each workload that the plan expects and that were never seen."""
-        seen = Counter(pod.workload for pod in self.pods.values())
-        return {name: max(0, count - seen[name]) for name, count in self.expected.items()}
+        return {name: max(0, count - self._seen[name]) for name, count in self.expected.items()}
 
     def _advance(self, record: Pod, pod: dict[str, Any]) -> None:
         status = pod.get("status") or {}

@@ -29,12 +29,14 @@ class RegistrySize:
     per_minute: dict[Category, int]
 
 
+_ROWS: tuple[tuple[SizeName, int, int, int], ...] = (
+    ("XS", 10_000, 2_000, 500),
+    ("S", 20_000, 4_000, 2_000),
+    ("M", 60_000, 12_000, 6_000),
+    ("L", 200_000, 40_000, 20_000),
+)
+
 SIZES: dict[SizeName, RegistrySize] = {
     name: RegistrySize(name, {"read": read, "write": write, "list_referrers": referrers})
-    for name, read, write, referrers in (
-        ("XS", 10_000, 2_000, 500),
-        ("S", 20_000, 4_000, 2_000),
-        ("M", 60_000, 12_000, 6_000),
-        ("L", 200_000, 40_000, 20_000),
-    )
+    for name, read, write, referrers in _ROWS
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -27,7 +27,7 @@ def conclude(summary: Mapping[str, Any], *, as_json: bool) -> None:
         )
 
 
-def table(rows: list[Mapping[str, Any]], columns: list[str], *, as_json: bool) -> None:
+def table(rows: Sequence[Mapping[str, Any]], columns: list[str], *, as_json: bool) -> None:
     """Rows as aligned text, or as JSON."""
     if as_json:
         click.echo(json.dumps(rows, indent=2))

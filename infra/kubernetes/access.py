@@ -15,11 +15,11 @@ READ = ["get", "list", "watch"]
 WRITE = ["create", "update", "patch", "delete"]
 
 
-def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> dict[str, Any]:
+def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Any:
     return {"api_groups": groups, "resources": resources, "verbs": verbs}
 
 
-RULES: dict[str, list[dict[str, Any]]] = {
+RULES: dict[str, list[Any]] = {
     "gatekeeper": [
         # It may be asked to audit any kind, and it generates the CRDs of constraints.
         _rule(["*"], ["*"], READ),

@@ -59,11 +59,13 @@ class Admission(pulumi.ComponentResource):
                 f"{name}-mutating",
                 metadata={"name": "gatekeeper-mutating-webhook-configuration"},
                 webhooks=[
-                    {
-                        **self._webhook(settings, "mutation.gatekeeper.sh", pulumi.Output.concat(url, "/mutate")),
-                        "timeout_seconds": settings.gatekeeper.mutationTimeoutSeconds,
-                        "reinvocation_policy": "Never",
-                    }
+                    self._webhook(
+                        settings,
+                        "mutation.gatekeeper.sh",
+                        pulumi.Output.concat(url, "/mutate"),
+                        timeout_seconds=settings.gatekeeper.mutationTimeoutSeconds,
+                        reinvocation_policy="Never",
+                    )
                 ],
                 opts=after,
             )
@@ -71,16 +73,18 @@ class Admission(pulumi.ComponentResource):
             f"{name}-validating",
             metadata={"name": "gatekeeper-validating-webhook-configuration"},
             webhooks=[
-                {
-                    **self._webhook(settings, "validation.gatekeeper.sh", pulumi.Output.concat(url, "/admit")),
-                    "timeout_seconds": settings.gatekeeper.validationTimeoutSeconds,
-                }
+                self._webhook(
+                    settings,
+                    "validation.gatekeeper.sh",
+                    pulumi.Output.concat(url, "/admit"),
+                    timeout_seconds=settings.gatekeeper.validationTimeoutSeconds,
+                )
             ],
             opts=after,
         )
         self.register_outputs({})
 
-    def _webhook(self, settings: Settings, webhook: str, url: pulumi.Output[str]) -> dict[str, Any]:
+    def _webhook(self, settings: Settings, webhook: str, url: pulumi.Output[str], **more: Any) -> Any:
         rules: list[dict[str, Any]] = [
             {"api_groups": [""], "api_versions": ["*"], "resources": ["pods", "pods/ephemeralcontainers"]},
             *(
@@ -96,6 +100,7 @@ class Admission(pulumi.ComponentResource):
             "match_policy": "Exact",
             "side_effects": "None",
             "admission_review_versions": ["v1"],
+            **more,
             "namespace_selector": {
                 "match_expressions": [
                     {

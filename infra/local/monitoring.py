@@ -52,7 +52,7 @@ class Prometheus(pulumi.ComponentResource):
     def __init__(self, name: str, site: Site, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ratify-perf:local:Prometheus", name, None, opts)
         cert, key = site.certificate("admin")
-        pages = {name: target["metrics"] for name, target in site.targets.items() if target["metrics"] is not None}
+        pages = {name: url for name, target in site.targets.items() if (url := target["metrics"]) is not None}
         text = pulumi.Output.all(**pages).apply(
             lambda urls: configuration(urls, settings.monitoring.scrapeSeconds, site.ca, cert, key)
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -144,7 +145,7 @@ def _stage(
     return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": spec}
 
 
-def node(number: int, cpu: str, memory: str, max_pods: int) -> dict[str, Any]:
+def node(number: int, cpu: str, memory: str, max_pods: int) -> Any:
     """The Node object of one simulated node, Ready from the start."""
     resources = {"cpu": cpu, "memory": memory, "pods": str(max_pods)}
     name = f"node-{number:04d}"
@@ -203,15 +204,15 @@ class _NodesProvider(ResourceProvider):
         """Makes the simulated nodes that lack and deletes those that are too many."""
         from kubernetes import client, config
 
-        api = client.CoreV1Api(config.new_client_from_config_dict(json.loads(props["kubeconfig"])))
-        present = {item.metadata.name for item in api.list_node(label_selector=LABEL).items}
+        api = client.CoreV1Api(config.new_client_from_config_dict(json.loads(props["kubeconfig"])))  # type: ignore[no-untyped-call]
+        present = {str(item.metadata.name) for item in api.list_node(label_selector=LABEL).items if item.metadata}
         wanted = {
             body["metadata"]["name"]: body for body in (node(i, **props["shape"]) for i in range(int(props["count"])))
         }
         work: list[Callable[[], object]] = [
-            lambda body=body: api.create_node(body) for name, body in wanted.items() if name not in present
+            partial(api.create_node, body) for name, body in wanted.items() if name not in present
         ]
-        work += [lambda name=name: api.delete_node(name) for name in present - wanted.keys()]
+        work += [partial(api.delete_node, name) for name in present - wanted.keys()]
         with ThreadPoolExecutor(PARALLEL) as pool:
             for done in [pool.submit(call) for call in work]:
                 done.result()

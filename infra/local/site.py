@@ -31,7 +31,7 @@ class Site:
     folder: LocalFolder
     ports: LocalPorts
     certificates: LocalCertificates
-    targets: dict[str, pulumi.Input[Any]] = field(default_factory=dict)
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name of a process → what the harness has to know of it: metrics URL, pid, start time, log."""
 
     def file(self, name: str) -> str:

@@ -60,8 +60,6 @@ RATIFY_BLOB_CACHE = _counter("ratify_blob_cache_count", *_RATIFY_1)
 TIMED_OUT = "timed out"
 """What the message of a system error says when Ratify gave up for lack of time."""
 
-_GATEKEEPER_REVIEWS = ("gatekeeper_validation_request_count_total", "gatekeeper_validation_request_count")
-
 GATEKEEPER_VALIDATIONS = _counter("gatekeeper_validation_request_count")
 """Label ``admission_status``: allow, deny, error."""
 GATEKEEPER_VALIDATION = Metric(("gatekeeper_validation_request_duration_seconds",))

@@ -1,0 +1,1 @@
+"""Images and their signatures: made here, pushed to the stack's own registries, read back."""

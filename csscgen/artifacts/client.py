@@ -1,0 +1,222 @@
+"""A registry, as far as seeding needs it: blobs, manifests, tags, and the referrers of an image.
+
+It speaks the OCI distribution specification 1.1, and falls back where a registry lacks a part of
+it: to two requests for a blob where one is not taken, and to the referrers tag schema where there is
+no referrers API. It exists because the bulk path of oras is sequential and gives up at a 429; oras
+still parses references. It refuses hosts that are neither loopback nor named by the caller as the
+stack's own: load goes to nobody else's registry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from functools import cache
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import orjson
+from oras.container import Container  # type: ignore[import-untyped]
+from yarl import URL
+
+from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
+from csscgen.artifacts.transport import Answer, Traffic, Transport
+from workloads.errors import RegistryError, UsageError
+
+CONCURRENCY = 32
+"""Requests at a time; more gain nothing against one registry and cost memory."""
+PATIENCE = 300.0
+"""Seconds that one request waits in all for a registry that answers 429."""
+SINGLE_POST_LIMIT = 64 * 1024
+"""Blobs above this size, in bytes, always take two requests: a registry that refuses the one with
+the blob in it need not read it, and may cut the connection."""
+ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
+
+
+class RegistryClient:
+    """An async context manager for one registry, given as ``host`` or ``host:port``.
+
+    Plain HTTP on loopback, HTTPS with verification otherwise. Every method raises RegistryError when
+    the registry refuses for good or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        *,
+        allowed: Collection[str] = (),
+        concurrency: int = CONCURRENCY,
+        patience: float = PATIENCE,
+    ) -> None:
+        base = own_registry(registry, allowed)
+        self.registry = registry
+        self._transport = Transport(base, concurrency=concurrency, patience=patience)
+        self._single_post = True
+        self._referrers_api = True
+        self._container = cache(lambda repository: Container(f"{registry}/{repository}"))
+        self._scheme = base.scheme
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._transport.__aexit__(kind, error, trace)
+
+    @property
+    def traffic(self) -> Traffic:
+        return self._transport.traffic
+
+    async def blob_exists(self, repository: str, digest: str) -> bool:
+        url = self._url(self._container(repository).get_blob_url(digest))
+        # 307: some registries keep blobs elsewhere, and say where only for those that they have.
+        answer = await self._transport.request("HEAD", url, expect=(200, 307, 404))
+        return answer.status != 404
+
+    async def upload_blob(self, repository: str, blob: Content) -> None:
+        """One request where the registry takes it, else a second one to where it says."""
+        uploads = self._url(self._container(repository).upload_blob_url())
+        digest = f"digest={quote(blob.descriptor.digest, safe='')}"
+        headers = {"Content-Type": "application/octet-stream"}
+        if self._single_post and len(blob.data) <= SINGLE_POST_LIMIT:
+            answer = await self._transport.request(
+                "POST", f"{uploads}?{digest}", expect=(201, 202), data=blob.data, headers=headers
+            )
+            if answer.status == 201:
+                return
+            self._single_post = False
+        else:
+            answer = await self._transport.request("POST", uploads, expect=(202,))
+        location = answer.headers.get("Location")
+        if location is None:
+            raise RegistryError(
+                f"The registry {self.registry} began an upload to {repository} and did not say "
+                "where it goes (no Location). It does not keep to the distribution specification."
+            )
+        target = f"{location}{'&' if '?' in location else '?'}{digest}"
+        await self._transport.request("PUT", target, expect=(201,), data=blob.data, headers=headers)
+
+    async def put_manifest(self, repository: str, reference: str, manifest: Content) -> bool:
+        """Push by tag or digest; whether the registry will list it as a referrer of its subject."""
+        answer = await self._transport.request(
+            "PUT",
+            self._url(self._container(repository).manifest_url(reference)),
+            expect=(201,),
+            data=manifest.data,
+            headers={"Content-Type": manifest.descriptor.media_type},
+        )
+        return "OCI-Subject" in answer.headers
+
+    async def head_manifest(self, repository: str, reference: str) -> str | None:
+        """The digest that the registry states for a tag, None if there is no such manifest."""
+        answer = await self._manifest("HEAD", repository, reference)
+        return None if answer.status == 404 else answer.headers.get("Docker-Content-Digest")
+
+    async def get_manifest(self, repository: str, reference: str) -> Content | None:
+        """The manifest as it is stored; its digest is computed from what came."""
+        answer = await self._manifest("GET", repository, reference)
+        if answer.status == 404:
+            return None
+        return Content.of(answer.headers.get("Content-Type", IMAGE_MANIFEST), answer.body)
+
+    async def _manifest(self, method: str, repository: str, reference: str) -> Answer:
+        return await self._transport.request(
+            method,
+            self._url(self._container(repository).manifest_url(reference)),
+            expect=(200, 404),
+            headers={"Accept": f"{IMAGE_MANIFEST}, {IMAGE_INDEX}"},
+        )
+
+    async def tags(self, repository: str) -> list[str]:
+        """Every tag of a repository; none if there is no such repository."""
+        url = self._url(self._container(repository).tags_url())
+        pages = await self._pages(url)
+        return [tag for page in pages or () for tag in page.get("tags") or ()]
+
+    async def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        """The descriptors of everything that has the manifest ``digest`` as its subject."""
+        if self._referrers_api:
+            pages = await self._pages(f"{self._scheme}://{self.registry}/v2/{repository}/referrers/{digest}")
+            if pages is not None:
+                return [entry for page in pages for entry in page.get("manifests") or ()]
+        tag = _referrers_tag(digest)
+        index = await self.get_manifest(repository, tag)
+        if index is None:
+            return []
+        self._referrers_api = False  # nobody writes such a tag where there is the API
+        document = self._document(index.data, f"{repository}:{tag}")
+        return list(document.get("manifests") or ())
+
+    async def put_referrers(self, repository: str, digest: str, entries: Iterable[dict[str, Any]]) -> None:
+        """Write the list of referrers of ``digest`` where the registry keeps none itself.
+
+        It replaces the list: whoever adds to it passes what ``referrers`` gave as well.
+        """
+        index = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": list(entries)}
+        await self.put_manifest(repository, _referrers_tag(digest), Content.of_json(IMAGE_INDEX, index))
+
+    async def _pages(self, url: str) -> list[dict[str, Any]] | None:
+        """All pages of a list, following the links; None if there is no such list."""
+        pages: list[dict[str, Any]] = []
+        following: URL | str | None = url
+        while following is not None:
+            answer = await self._transport.request("GET", following, expect=(200, 404))
+            if answer.status == 404:
+                return None
+            pages.append(self._document(answer.body, following))
+            following = answer.next
+        return pages
+
+    def _document(self, body: bytes, source: URL | str) -> dict[str, Any]:
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            raise RegistryError(
+                f"The registry {self.registry} answered {source} with something that is not a JSON "
+                "object. It does not keep to the distribution specification, or is no registry."
+            )
+        return document
+
+    def _url(self, address: str) -> str:
+        return f"{self._scheme}://{address}"
+
+
+def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
+    """The origin of a registry that load may go to; UsageError for any other.
+
+    ``allowed`` has the hosts of the stack's own registries, spelled as ``registry`` is.
+    """
+    match = ADDRESS.fullmatch(registry)
+    if match is None or int(match["port"] or 0) > 65535:
+        told = registry.rpartition("@")[2]  # somebody may have put a password before the host
+        raise UsageError(f"{told!r} is not the address of a registry. Give a host, or host:port.")
+    if _is_loopback(match["host"].strip("[]").lower()):
+        return URL(f"http://{registry}")
+    if registry in allowed:
+        return URL(f"https://{registry}")
+    own = ", ".join(sorted(allowed)) or "none beside those on loopback"
+    raise UsageError(
+        f"{registry} is not one of this stack's registries ({own}), and load goes to no other. "
+        "Name a registry of the stack."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _referrers_tag(digest: str) -> str:
+    """The tag of the list in the referrers tag schema (distribution spec 1.1)."""
+    return digest.replace(":", "-")

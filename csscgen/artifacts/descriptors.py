@@ -1,0 +1,70 @@
+"""OCI content descriptors: what points at a blob or manifest by media type, digest and size.
+
+Digests are of the bytes as they are pushed, so JSON is serialised here once and never again on its
+way (OCI image specification 1.1, "Content Descriptors").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
+IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
+IMAGE_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+EMPTY = "application/vnd.oci.empty.v1+json"
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A pointer to content in a registry."""
+
+    media_type: str
+    digest: str
+    """``sha256:`` and 64 hexadecimal digits."""
+    size: int
+    """In bytes."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+@dataclass(frozen=True)
+class Content:
+    """Bytes to push, with the descriptor that others refer to them by."""
+
+    descriptor: Descriptor
+    data: bytes
+
+    @classmethod
+    def of(cls, media_type: str, data: bytes) -> Content:
+        return cls(Descriptor(media_type, sha256(data), len(data)), data)
+
+    @classmethod
+    def of_json(cls, media_type: str, document: Mapping[str, Any]) -> Content:
+        """JSON in its shortest form, keys in the order given: the same document, the same digest."""
+        return cls.of(media_type, orjson.dumps(document))
+
+
+def sha256(data: bytes) -> str:
+    """The digest of ``data`` in the form that registries use."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+EMPTY_CONFIG = Content.of(EMPTY, b"{}")
+"""The config of an artifact that has none (image specification, "Guidance for an Empty Descriptor")."""
+
+
+def referrer(manifest: Content) -> dict[str, Any]:
+    """The entry of a manifest in the list of its subject's referrers (distribution spec 1.1)."""
+    document = orjson.loads(manifest.data)
+    return {
+        **manifest.descriptor.as_json(),
+        "artifactType": document["artifactType"],
+        "annotations": document["annotations"],
+    }

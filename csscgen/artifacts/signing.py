@@ -1,0 +1,165 @@
+"""Notation signatures: JWS envelopes and the manifests that attach them to an image.
+
+The formats are those of the Notary Project specifications, signature-envelope-jws.md and
+signature-specification.md; the algorithm follows from the key and cannot be chosen, because
+verifiers derive it from the certificate. There is no signer of them for Python, and the notation
+CLI signs one image per process. Made here are ES256 (EC P-256) and PS256 (RSA 2048); other keys are
+refused, as is a chain that does not belong together: verifiers would refuse it for every image,
+after everything was pushed.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+import orjson
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from csscgen import __version__
+from csscgen.artifacts.descriptors import (
+    EMPTY_CONFIG,
+    IMAGE_MANIFEST,
+    Content,
+    Descriptor,
+)
+from workloads.errors import UsageError
+
+SIGNATURE_TYPE = "application/vnd.cncf.notary.signature"
+ENVELOPE_TYPE = "application/jose+json"
+PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json"
+SCHEME = "io.cncf.notary.signingScheme"
+SIGNING_TIME = "io.cncf.notary.signingTime"
+SIGNING_AGENT = "io.cncf.notary.signingAgent"
+THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
+
+Algorithm = Literal["ES256", "PS256"]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature, ready to push: the envelope is a blob, the manifest refers to it."""
+
+    envelope: Content
+    manifest: Content
+
+
+class Signer(Protocol):
+    """Whoever can sign an image; the key may be anywhere."""
+
+    def sign(self, subject: Descriptor, at: datetime) -> Signature:
+        """Sign the image manifest ``subject``, with ``at`` (aware, to the second) as its time."""
+
+
+class LocalSigner:
+    """Signs with a private key that is held in memory. The key appears in no message of it.
+
+    ``key_pem`` is an unencrypted private key, ``chain_pem`` its certificate and those above it, from
+    leaf to root; a self-signed certificate is a chain of one. Raises UsageError if they cannot be
+    read, are of a kind that is not supported, or do not belong together.
+    """
+
+    def __init__(self, key_pem: str, chain_pem: str) -> None:
+        self._key = _private_key(key_pem)
+        chain = _chain(chain_pem)
+        if chain[0].public_key() != self._key.public_key():
+            raise UsageError(
+                "The signing key does not belong to the first certificate of the chain. "
+                "Give the private key of that certificate, and the chain from leaf to root."
+            )
+        self.algorithm: Algorithm = "ES256" if isinstance(self._key, ec.EllipticCurvePrivateKey) else "PS256"
+        self._x5c = [
+            base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode() for certificate in chain
+        ]
+        self._thumbprints = orjson.dumps(
+            [certificate.fingerprint(hashes.SHA256()).hex() for certificate in chain]
+        ).decode()
+
+    def sign(self, subject: Descriptor, at: datetime) -> Signature:
+        time = _rfc3339(at)
+        envelope = Content.of(ENVELOPE_TYPE, self._envelope(subject, time))
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": IMAGE_MANIFEST,
+            "artifactType": SIGNATURE_TYPE,
+            "config": EMPTY_CONFIG.descriptor.as_json(),
+            "layers": [envelope.descriptor.as_json()],
+            "subject": subject.as_json(),
+            "annotations": {
+                THUMBPRINTS: self._thumbprints,
+                "org.opencontainers.image.created": time,
+            },
+        }
+        return Signature(envelope, Content.of_json(IMAGE_MANIFEST, manifest))
+
+    def _envelope(self, subject: Descriptor, time: str) -> bytes:
+        """The JWS in flattened JSON form (RFC 7515, 7.2.2)."""
+        protected = {
+            "alg": self.algorithm,
+            "cty": PAYLOAD_TYPE,
+            "crit": [SCHEME],
+            SCHEME: "notary.x509",
+            SIGNING_TIME: time,
+        }
+        signed = _base64url(orjson.dumps(protected))
+        payload = _base64url(orjson.dumps({"targetArtifact": subject.as_json()}))
+        return orjson.dumps(
+            {
+                "payload": payload,
+                "protected": signed,
+                "header": {"x5c": self._x5c, SIGNING_AGENT: f"csscgen/{__version__}"},
+                "signature": _base64url(self._raw(f"{signed}.{payload}".encode())),
+            }
+        )
+
+    def _raw(self, message: bytes) -> bytes:
+        """The signature in the form of RFC 7518: r and s side by side, or PSS with a salt of 32."""
+        if isinstance(self._key, ec.EllipticCurvePrivateKey):
+            r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(hashes.SHA256())))
+            return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+        return self._key.sign(message, pss, hashes.SHA256())
+
+
+def _private_key(pem: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):  # what they say may quote the key
+        raise UsageError("The signing key cannot be read. Give an unencrypted private key in PEM form.") from None
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size == 2048:
+        return key
+    raise UsageError("The signing key is of a kind that is not supported. Use EC P-256 or RSA 2048.")
+
+
+def _chain(pem: str) -> list[x509.Certificate]:
+    """The certificates, from leaf to root, each signed by the next and the last by itself."""
+    try:
+        chain = x509.load_pem_x509_certificates(pem.encode())
+    except ValueError as error:
+        raise UsageError("The certificate chain cannot be read. Give one or more certificates in PEM form.") from error
+    for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature) as error:
+            raise UsageError(
+                f"The certificate of {certificate.subject.rfc4514_string()} was not issued by the "
+                "next one of the chain. Give the whole chain, from leaf to self-signed root."
+            ) from error
+    return chain
+
+
+def _rfc3339(at: datetime) -> str:
+    """In UTC without a fraction, which verifiers refuse."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
