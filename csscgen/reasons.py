@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _VARIABLE = (
+    (re.compile(r"The Kubernetes API answered \w+ \S+ with \d+: "), ""),
     (re.compile(r'admission webhook "([^"]+)" denied the request: '), r"denied by \1: "),
     (re.compile(r"Error creating: "), ""),
     (re.compile(r"[\w.:-]+/[\w./-]+(?::[\w.-]+)?@sha256:[0-9a-f]{64}"), "<image>"),

@@ -44,11 +44,14 @@ class Target:
 
 @dataclass
 class Scrape:
-    """One reading of one target. ``page`` is None if it did not answer."""
+    """One reading of one target."""
 
     time: float
     target: str
+    asked: bool
+    """Whether it has a page to be asked for."""
     page: bytes | None
+    """What it answered; None if it did not."""
     process: tuple[float, float] | None
     """CPU seconds since its start and resident bytes, from /proc."""
 
@@ -62,7 +65,7 @@ class Scrape:
                 yield from found
             except CollectError:
                 pass
-        if self.page is not None or self.process is None:
+        if self.asked:
             yield UP, "", up
         if self.process is not None:
             yield CPU_SECONDS[0], "", self.process[0]
@@ -116,9 +119,8 @@ class Scraper:
                 self.failures[target.name] = self.failures.get(target.name, 0) + 1
         if page is not None:
             self.latest[target.name] = page
-        if page is not None or target.url is not None or target.pid is not None:
-            process = process_usage(target.pid) if target.pid else None
-            self.scrapes.append(Scrape(now, target.name, page, process))
+        process = process_usage(target.pid) if target.pid else None
+        self.scrapes.append(Scrape(now, target.name, target.url is not None, page, process))
 
     def _context(self) -> ssl.SSLContext | None:
         if not self.client:

@@ -1,0 +1,212 @@
+"""What the scrapes of one component say about the window, all its replicas together.
+
+Counters and histograms of the replicas are added; memory and CPU are added instant by instant, so that a peak is one of
+the component and not the sum of peaks that never met. Every question is answered or refused with the reason
+(CollectError): absence is zero only where the metric's witnesses say so (workloads.ratify.metrics).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from analysis.expositions import parse_labels
+from analysis.histograms import Histogram, merged, over_time, over_window
+from analysis.samples import Samples, Window, selected
+from workloads.errors import CollectError
+from workloads.ratify.metrics import CPU_SECONDS, RESIDENT_BYTES, Metric
+
+Points = list[tuple[float, float]]
+"""(epoch seconds, value), in order of time."""
+
+
+class Component:
+    """The scraped targets of one component (``ratify`` for ratify-0, ratify-1, …) in one window."""
+
+    def __init__(self, name: str, samples: Samples | None, window: Window | None, problem: str | None = None) -> None:
+        self.name = name
+        self._samples = samples
+        self._window = window
+        self._problem = problem
+
+    def counter(self, metric: Metric, label: str) -> dict[str, float]:
+        """The counter's growth in the window by the values of a label. Raises CollectError if unknown."""
+        samples, window = self._source()
+        targets = self._exporting(metric, metric.names)
+        sums: dict[str, float] = defaultdict(float)
+        for target in targets:
+            for name in metric.names:
+                for value, grown in selected(samples.increases(name, target, window), label).items():
+                    sums[value] += grown
+        return dict(sums)
+
+    def histogram(self, metric: Metric, keep: Callable[[Mapping[str, str]], bool] = lambda labels: True) -> Histogram:
+        """What was observed in the window, over the series that ``keep`` accepts. Raises CollectError if unknown."""
+        samples, window = self._source()
+        targets = self._exporting(metric, [f"{name}_count" for name in metric.names])
+        return merged(over_window(samples, metric, target, window, keep) for target in targets)
+
+    def mean(self, metric: Metric) -> float:
+        """The mean of what was observed in the window. Raises CollectError if unknown, or if there was nothing."""
+        samples, window = self._source()
+        count = total = 0.0
+        for target in self._exporting(metric, [f"{name}_count" for name in metric.names]):
+            for name in metric.names:
+                count += sum(samples.increases(f"{name}_count", target, window).values())
+                total += sum(samples.increases(f"{name}_sum", target, window).values())
+        if count == 0:
+            raise CollectError(f"{self.name} observed no {metric.names[0]} in the window.")
+        return total / count * metric.scale
+
+    def restarts(self) -> int:
+        """How many processes replaced another one in the window. Raises CollectError if unknown."""
+        samples, window = self._source()
+        restarts = [samples.bracket(target, window).restarts for target in self._targets()]
+        if any(one is None for one in restarts):
+            raise CollectError(f"{self.name} does not export the start time of its process.")
+        return sum(len(one) for one in restarts if one is not None)
+
+    def failed_scrapes(self) -> dict[str, int]:
+        """How many scrapes got no answer in the window, by target; targets without failures are left out."""
+        samples, window = self._source()
+        failed = {target: samples.failed_scrapes(target, window) for target in self._targets()}
+        return {target: count for target, count in failed.items() if count}
+
+    def memory(self) -> Points:
+        """Resident memory of all replicas, bytes, at every instant of the bracket. Raises CollectError if unknown."""
+        return _summed([self._enclosed(RESIDENT_BYTES, target) for target in self._targets()], at_or_after=False)
+
+    def cpu(self) -> Points:
+        """CPU in use by all replicas, cores: at an instant, the mean rate of the interval that ends there.
+
+        Raises CollectError if unknown.
+        """
+        rates = [_rates(self._enclosed(CPU_SECONDS, target)) for target in self._targets()]
+        return _summed(rates, at_or_after=True)
+
+    def mean_cpu(self) -> float:
+        """CPU in use by all replicas, cores, over the whole bracket. Raises CollectError if unknown."""
+        total = 0.0
+        for target in self._targets():
+            points = self._enclosed(CPU_SECONDS, target)
+            total += sum(_growths(points)) / (points[-1][0] - points[0][0])
+        return total
+
+    def latencies(self, metric: Metric) -> list[tuple[float, Histogram]]:
+        """Observations per scrape interval of the window: (instant of its end, observations of all replicas).
+
+        Raises CollectError if unknown.
+        """
+        samples, window = self._source()
+        targets = self._exporting(metric, [f"{name}_count" for name in metric.names])
+        ends = samples.bracket(targets[0], window).scrapes
+        found = {end: Histogram() for end in ends[1:]}
+        for target in targets:
+            scrapes = samples.bracket(target, window).scrapes
+            for time, observed in over_time(samples, metric, target):
+                if scrapes[0] < time <= scrapes[-1]:
+                    end = _nearest(ends[1:], time)
+                    found[end] = found[end].merge(observed)
+        return list(found.items())
+
+    def counter_over_time(self, metric: Metric, label: str) -> dict[str, Points]:
+        """Running total of a counter since the window's start by the values of a label, summed over replicas.
+
+        Raises CollectError if unknown.
+        """
+        samples, window = self._source()
+        targets = self._exporting(metric, metric.names)
+        instants = samples.bracket(targets[0], window).scrapes
+        growths: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+        for target in targets:
+            scrapes = samples.bracket(target, window).scrapes
+            for name in metric.names:
+                for one in samples.series(name, target, scrapes):
+                    points = list(zip(one.times, one.values, strict=True))
+                    if points[0][0] != scrapes[0]:
+                        points.insert(0, (scrapes[0], 0.0))
+                    by_time = growths[parse_labels(one.labels).get(label, "")]
+                    for (time, _), grown in zip(points[1:], _growths(points), strict=True):
+                        by_time[_nearest(instants, time)] += grown
+        return {value: _accumulated(instants, by_time) for value, by_time in growths.items()}
+
+    def _source(self) -> tuple[Samples, Window]:
+        if self._samples is None:
+            raise CollectError(self._problem or "No metrics were collected.")
+        if self._window is None:
+            raise CollectError("The run has no window: no load was sent.")
+        return self._samples, self._window
+
+    def _targets(self) -> list[str]:
+        targets = self._source()[0].targets(self.name)
+        if not targets:
+            raise CollectError(f"No target {self.name} was scraped.")
+        return targets
+
+    def _exporting(self, metric: Metric, names: Sequence[str]) -> list[str]:
+        """The component's targets, if any of them exports the metric, or a witness of its being zero."""
+        samples = self._source()[0]
+        targets = self._targets()
+        if any(samples.present((*names, *metric.witnesses), target) for target in targets):
+            return targets
+        raise CollectError(f"{self.name} exported no {' or '.join(metric.names)} in this run.")
+
+    def _enclosed(self, names: Sequence[str], target: str) -> Points:
+        """The samples of the first of these metrics that the target has, in the bracket by their own times."""
+        samples, window = self._source()
+        for name in names:
+            for one in samples.series(name, target):
+                first = bisect_right(one.times, window.start) - 1
+                last = bisect_left(one.times, window.end)
+                if first < 0 or last == len(one.times) or first == last:
+                    raise CollectError(f"The samples of {name} of {target} do not enclose the window.")
+                return list(zip(one.times[first : last + 1], one.values[first : last + 1], strict=True))
+        raise CollectError(f"There are no samples of {' or '.join(names)} of {target}.")
+
+
+def _nearest(instants: Sequence[float], time: float) -> float:
+    """The scrape of the first replica that belongs to another one's: they are scraped together, but for some ms."""
+    after = bisect_left(instants, time)
+    return min(instants[max(0, after - 1) : after + 1], key=lambda instant: abs(instant - time))
+
+
+def _growths(points: Points) -> list[float]:
+    """Growth of a counter from each point to the next; one that fell started again at 0."""
+    return [
+        later - earlier if later >= earlier else later
+        for (_, earlier), (_, later) in zip(points, points[1:], strict=False)
+    ]
+
+
+def _rates(points: Points) -> Points:
+    spans = zip(points, points[1:], _growths(points), strict=False)
+    return [(later, grown / (later - earlier)) for (earlier, _), (later, _), grown in spans if later > earlier]
+
+
+def _summed(replicas: list[Points], *, at_or_after: bool) -> Points:
+    """The sum over replicas at every instant that any of them has.
+
+    A value holds from its instant on, or, ``at_or_after``, up to it; before the first and after the last, those hold.
+    """
+    if len(replicas) == 1:
+        return replicas[0]
+    side = bisect_left if at_or_after else bisect_right
+    offset = 0 if at_or_after else -1
+    columns = [([time for time, _ in points], points) for points in replicas]
+    sums = []
+    for instant in sorted({time for times, _ in columns for time in times}):
+        total = 0.0
+        for times, points in columns:
+            total += points[min(max(side(times, instant) + offset, 0), len(points) - 1)][1]
+        sums.append((instant, total))
+    return sums
+
+
+def _accumulated(instants: list[float], growths: Mapping[float, float]) -> Points:
+    total = 0.0
+    points = []
+    for instant in instants:
+        total += growths.get(instant, 0.0)
+        points.append((instant, total))
+    return points

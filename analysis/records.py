@@ -1,0 +1,86 @@
+"""A run's folder as records in memory. What could not be read is None, with the reason kept for the report.
+
+A run that failed left some files out, or the last line of one half-written; that is no reason to give no report. Only a
+folder without run.json is refused: it is not a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from analysis.samples import Samples, Window
+from workloads.errors import CollectError
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a run left behind."""
+
+    folder: Path
+    run: Record
+    pods: list[Record] | None
+    requests: list[Record] | None
+    events: list[Record]
+    """Empty where they were not collected: no figure rests on them."""
+    samples: Samples | None
+    problems: dict[str, str]
+    """Why a file's records are None, by the name of the file."""
+
+    @property
+    def window(self) -> Window | None:
+        """From the first object that was sent until the run settled; None if no load was sent."""
+        window = self.run.get("window")
+        return Window(window["start"], window["end"]) if window else None
+
+    def setting(self, subject: str, key: str) -> Any:
+        """A setting as it was used; None if the run does not say."""
+        return (self.run.get("settings", {}).get(subject) or {}).get(key)
+
+
+def read(folder: Path) -> Records:
+    """Read a run's folder. Raises CollectError if it has no readable run.json."""
+    run = _document(folder / "run.json")
+    problems: dict[str, str] = {}
+    pods = _lines(folder / "pods.jsonl", problems)
+    requests = _lines(folder / "requests.jsonl", problems)
+    events = _lines(folder / "events.jsonl", problems) or []
+    samples = None
+    try:
+        samples = Samples.read(folder / "metrics.parquet")
+    except CollectError as error:
+        problems["metrics.parquet"] = str(error)
+    return Records(folder, run, pods, requests, events, samples, problems)
+
+
+def _document(path: Path) -> Record:
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise CollectError(f"{path.parent} is not the folder of a run: {path.name} cannot be read.") from error
+    except orjson.JSONDecodeError as error:
+        raise CollectError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise CollectError(f"{path} is not a JSON object.")
+    return document
+
+
+def _lines(path: Path, problems: dict[str, str]) -> list[Record] | None:
+    records = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        problems[path.name] = f"{path.name} is not there."
+        return None
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            problems[path.name] = f"Line {number} of {path.name} is not JSON."
+            return None
+    return records

@@ -1,0 +1,299 @@
+"""metrics.parquet: every sample of a run, written while it goes on, and asked afterwards.
+
+Rows are ``time`` (epoch seconds), ``target``, ``metric``, ``labels`` (canonical text) and ``value``, one per sample per
+scrape. What is asked of them follows one rule about time: the *bracket* of a window is the span from the last scrape at
+or before its start to the first scrape at or after its end. Counters are compared at its two ends; gauges are looked at
+inside it. A target without such scrapes has no figures for the window, rather than figures of a shorter one.
+
+A restart is seen by ``process_start_time_seconds``: a process whose start is later than the last scrape of its
+predecessor. Where a target does not export it, any counter that falls is taken for a restart.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analysis.expositions import parse_labels
+from workloads.errors import CollectError
+from workloads.ratify.metrics import START_TIME, UP
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("time", pa.float64()),
+        ("target", _TEXT),
+        ("metric", _TEXT),
+        ("labels", _TEXT),
+        ("value", pa.float64()),
+    ]
+)
+
+BATCH_ROWS = 1 << 16
+HARNESS_PREFIX = "csscgen_"
+"""Samples that the harness takes of a process itself: they do not say that the process's page was read."""
+_CLOCK_SLACK = 1.5
+"""Seconds by which a start time may differ between two readings of one process: the kernel's boot time is adjusted."""
+
+
+class Window(NamedTuple):
+    """A span of time, epoch seconds."""
+
+    start: float
+    end: float
+
+
+class SampleWriter:
+    """Writes samples in batches to a temporary file; `close` makes it ``path``.
+
+    As a context manager it also closes after an error: samples of a run that failed are what explains it.
+    ``time`` is the instant of the scrape, the same for every sample of a page and for its ``up``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._writer = pq.ParquetWriter(self._temporary, SCHEMA, compression="zstd")
+        self._columns: tuple[list[Any], ...] = ([], [], [], [], [])
+
+    def write(self, time: float, target: str, samples: Iterable[tuple[str, str, float]]) -> None:
+        """Add one scrape of one target: (metric, canonical labels, value) for each sample.
+
+        ``time`` is the instant of the scrape, and the same for every sample of a page and for the target's ``up``.
+        """
+        times, targets, metrics, labels, values = self._columns
+        before = len(values)
+        for metric, label, value in samples:
+            metrics.append(metric)
+            labels.append(label)
+            values.append(value)
+        added = len(values) - before
+        times.extend([time] * added)
+        targets.extend([target] * added)
+        if len(values) >= BATCH_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left and publish the file. A second call does nothing."""
+        if not self._writer.is_open:
+            return
+        self._flush()
+        self._writer.close()
+        os.replace(self._temporary, self._path)
+
+    def __enter__(self) -> SampleWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _flush(self) -> None:
+        if not self._columns[0]:
+            return
+        arrays = [
+            pa.array(column, type=pa.string()).dictionary_encode()
+            if pa.types.is_dictionary(kind.type)
+            else pa.array(column, type=kind.type)
+            for column, kind in zip(self._columns, SCHEMA, strict=True)
+        ]
+        self._writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))
+        for column in self._columns:
+            column.clear()
+
+
+@dataclass(frozen=True)
+class Series:
+    """The samples of one series, in order of time."""
+
+    target: str
+    labels: str
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """What of a target's scrapes belongs to a window."""
+
+    scrapes: list[float]
+    """Instants from the last at or before the window's start to the first at or after its end."""
+    restarts: list[float] | None
+    """The instants among them at which a new process was first seen; None if the target does not tell."""
+
+    @property
+    def span(self) -> float:
+        """Seconds between the first scrape and the last."""
+        return self.scrapes[-1] - self.scrapes[0]
+
+
+class Samples:
+    """All samples of one run. Reading is by metric: nothing is decoded that is not asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        columns = table.unify_dictionaries().combine_chunks()
+        self._time = _single(columns["time"], pa.float64())
+        self._value = _single(columns["value"], pa.float64())
+        self._codes: dict[str, pa.Array] = {}
+        self._words: dict[str, list[str]] = {}
+        for name in ("target", "metric", "labels"):
+            encoded = _single(columns[name], _TEXT)
+            self._codes[name] = encoded.indices
+            self._words[name] = encoded.dictionary.to_pylist()
+        self._target_code = {word: code for code, word in enumerate(self._words["target"])}
+        self._metric_code = {word: code for code, word in enumerate(self._words["metric"])}
+        self._scrapes: dict[str, list[float]] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> Samples:
+        """Read a run's metrics.parquet. Raises CollectError if it is not there or not readable."""
+        try:
+            return cls(pq.read_table(path, schema=SCHEMA))
+        except FileNotFoundError:
+            raise CollectError(f"{path.name} is not there: no metrics were collected.") from None
+        except (OSError, pa.ArrowException) as error:
+            raise CollectError(f"{path.name} cannot be read: {str(error).splitlines()[0]}") from error
+
+    def targets(self, component: str) -> list[str]:
+        """The targets of a component: the one of its name, or its numbered or regional ones (``ratify-0``, …)."""
+        return sorted(t for t in self._target_code if t == component or t.startswith(f"{component}-"))
+
+    def present(self, metrics: Collection[str], target: str) -> set[str]:
+        """Which of these metrics the target ever exported."""
+        return {metric for metric in metrics if self._rows(metric, target) is not None}
+
+    def scrapes(self, target: str) -> list[float]:
+        """The instants at which the target's page was read, in order."""
+        if target not in self._scrapes:
+            ups = self.series(UP, target)
+            if ups:
+                instants = sorted({t for one in ups for t, v in zip(one.times, one.values, strict=True) if v == 1})
+            else:
+                instants = self._page_instants(target)
+            self._scrapes[target] = instants
+        return self._scrapes[target]
+
+    def failed_scrapes(self, target: str, window: Window) -> int:
+        """How many scrapes of the target got no answer in the window."""
+        return sum(
+            1
+            for one in self.series(UP, target)
+            for time, value in zip(one.times, one.values, strict=True)
+            if value == 0 and window.start <= time <= window.end
+        )
+
+    def bracket(self, target: str, window: Window) -> Bracket:
+        """The target's scrapes around a window. Raises CollectError if they do not enclose it."""
+        times = self.scrapes(target)
+        if not times:
+            raise CollectError(f"No scrape of {target} was answered.")
+        first = bisect_right(times, window.start) - 1
+        last = bisect_left(times, window.end)
+        if first < 0:
+            raise CollectError(f"{target} was first scraped {times[0] - window.start:.1f} s after the window's start.")
+        if last == len(times):
+            raise CollectError(f"{target} was last scraped {window.end - times[-1]:.1f} s before the window's end.")
+        scrapes = times[first : last + 1]
+        return Bracket(scrapes, self._restarts(target, scrapes))
+
+    def series(self, metric: str, target: str, instants: Collection[float] | None = None) -> list[Series]:
+        """The series of a metric of a target, at the given instants only, or at all."""
+        rows = self._rows(metric, target)
+        if rows is None:
+            return []
+        if instants is not None:
+            wanted = pc.is_in(pc.take(self._time, rows), value_set=pa.array(instants, pa.float64()))
+            rows = rows.filter(wanted)
+        words = self._words["labels"]
+        found: dict[int, Series] = {}
+        codes = pc.take(self._codes["labels"], rows).to_pylist()
+        times = pc.take(self._time, rows).to_pylist()
+        values = pc.take(self._value, rows).to_pylist()
+        for code, time, value in zip(codes, times, values, strict=True):
+            one = found.get(code)
+            if one is None:
+                one = found[code] = Series(target, words[code])
+            one.times.append(time)
+            one.values.append(value)
+        return list(found.values())
+
+    def increases(self, metric: str, target: str, window: Window) -> dict[str, float]:
+        """How much each series of a counter grew over the window, by its labels.
+
+        The sum, over the processes that lived in the bracket, of the value at a process's last scrape, less the value
+        at the bracket's first. A series that was born in the window started at 0. Raises CollectError like `bracket`.
+        """
+        bracket = self.bracket(target, window)
+        first, last = bracket.scrapes[0], bracket.scrapes[-1]
+        if bracket.restarts is None:
+            inside = self.series(metric, target, bracket.scrapes)
+            return {one.labels: _increase(one, first) for one in inside}
+        ends = [bracket.scrapes[bisect_left(bracket.scrapes, t) - 1] for t in bracket.restarts] + [last]
+        grown: dict[str, float] = defaultdict(float)
+        for one in self.series(metric, target, {first, *ends}):
+            at = dict(zip(one.times, one.values, strict=True))
+            grown[one.labels] = sum(at.get(end, 0.0) for end in ends) - at.get(first, 0.0)
+        return dict(grown)
+
+    def _rows(self, metric: str, target: str) -> pa.Array | None:
+        """Row numbers of a metric of a target; None if it never exported it."""
+        wanted, owner = self._metric_code.get(metric), self._target_code.get(target)
+        if wanted is None or owner is None:
+            return None
+        mask = pc.and_(pc.equal(self._codes["metric"], wanted), pc.equal(self._codes["target"], owner))
+        rows = pc.indices_nonzero(mask)
+        return rows if len(rows) else None
+
+    def _page_instants(self, target: str) -> list[float]:
+        owner = self._target_code.get(target)
+        if owner is None:
+            return []
+        own = [c for word, c in self._metric_code.items() if word.startswith(HARNESS_PREFIX)]
+        harness = pc.is_in(self._codes["metric"], value_set=pa.array(own, pa.int32()))
+        mask = pc.and_(pc.equal(self._codes["target"], owner), pc.invert(harness))
+        return sorted(pc.unique(self._time.filter(mask)).to_pylist())
+
+    def _restarts(self, target: str, scrapes: Sequence[float]) -> list[float] | None:
+        found = self.series(START_TIME, target, scrapes)
+        if not found:
+            return None
+        starts = found[0]
+        return [
+            later
+            for (earlier, old), (later, new) in _pairs(starts)
+            if new > old + 0.5 and new >= earlier - _CLOCK_SLACK
+        ]
+
+
+def selected(increases: dict[str, float], label: str) -> dict[str, float]:
+    """Increases summed by the value of one label ("" where a series does not have it)."""
+    sums: dict[str, float] = defaultdict(float)
+    for labels, grown in increases.items():
+        sums[parse_labels(labels).get(label, "")] += grown
+    return dict(sums)
+
+
+def _increase(series: Series, first: float) -> float:
+    """Growth of a series of a target that does not tell its restarts: a fall is one."""
+    grown = 0.0 if series.times[0] == first else series.values[0]
+    return grown + sum(new - old if new >= old else new for (_, old), (_, new) in _pairs(series))
+
+
+def _pairs(series: Series) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
+    points = list(zip(series.times, series.values, strict=True))
+    return zip(points, points[1:], strict=False)
+
+
+def _single(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], type=kind)

@@ -1,0 +1,324 @@
+"""summary.json: the figures of a run, from its records.
+
+Units are seconds, bytes, cores and counts. A figure that could not be had is null, and ``missing`` has its path and the
+reason; nothing is assumed to be zero. docs/results.md describes every figure; the order here is the order there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.components import Component
+from analysis.figures import Missing, by_status, cpu, memory, quantiles, read_histogram, whole
+from analysis.formats import figure_text
+from analysis.percentiles import distribution
+from analysis.records import Record, Records, read
+from analysis.thresholds import evaluate
+from workloads.errors import CollectError
+from workloads.ratify import metrics
+from workloads.sizes import SIZES
+from workloads.thresholds import parse
+
+Summary = dict[str, Any]
+
+ENDS = ("ready", "denied", "failed", "missing")
+
+
+def summarize(folder: Path) -> Summary:
+    """The summary of the run in a folder, verdict included. Raises CollectError if the folder is not a run's."""
+    return figures(read(folder))
+
+
+def figures(records: Records) -> Summary:
+    """The summary of a run from its records."""
+    run, missing = records.run, Missing()
+    summary: Summary = {
+        "run_id": run.get("run_id"),
+        "stack": run.get("stack"),
+        "family": run.get("family"),
+        "engine": run.get("engine"),
+        "platform": run.get("platform"),
+        "started_at": run.get("started_at"),
+        "finished_at": run.get("finished_at"),
+        "error": run.get("error"),
+        "deadline_passed": bool(run.get("deadline_passed")),
+        "scenario": _scenario(records, missing),
+        "caches": _caches(records, missing),
+        "artifacts": missing.given(
+            "artifacts",
+            run.get("artifacts"),
+            ("images", "signatures", "manifests_per_s", "retries", "throttled"),
+            "The run has no record of it: the artifacts were not seeded in this run.",
+        ),
+        "load": _load(records, missing),
+        "pods": _pods(records, missing),
+        "pod_startup_seconds": _startup(records, missing),
+        "ratify": _ratify(records, missing),
+        "gatekeeper": _gatekeeper(records, missing),
+        "control_plane": _control_plane(records, missing),
+        "registry": _registry(records, missing),
+        "harness": _harness(records, missing),
+    }
+    summary["missing"] = dict(missing)
+    summary["thresholds"] = evaluate(run.get("settings", {}).get("thresholds") or {}, summary)
+    summary["verdict_reasons"] = _reasons(records, summary)
+    summary["verdict"] = "fail" if summary["verdict_reasons"] else "pass"
+    return summary
+
+
+def component(records: Records, name: str) -> Component:
+    """A component's scrapes in the run's window."""
+    return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"))
+
+
+def admitted(pods: Iterable[Record]) -> int:
+    """How many pods of the plan the API server let in, by the watch."""
+    return sum(1 for pod in pods if pod["name"] is not None)
+
+
+def startups(pods: Iterable[Record]) -> list[float]:
+    """Seconds from creation to Ready of every pod that got there, both as seen by the watch."""
+    times = ((_seen(pod, "created"), _seen(pod, "ready")) for pod in pods if pod["end"] == "ready")
+    return [ready - created for created, ready in times if created is not None and ready is not None]
+
+
+def _seen(pod: Record, milestone: str) -> float | None:
+    moment: float | None = (pod["milestones"].get(milestone) or {}).get("local")
+    return moment
+
+
+def _scenario(records: Records, missing: Missing) -> Record:
+    size = SIZES.get(records.setting("scenario", "size"))
+    entries = {key: records.setting("scenario", key) for key in ("workload", "shards", "replicas")}
+    entries["replicas"] = entries["replicas"] or (size.replicas if size else None)
+    entries.update({key: records.setting("scenario", key) for key in ("containers", "signatures")})
+    entries["nodes"] = records.setting("cluster", "nodes") or (size.nodes if size else None)
+    entries["ratify_mode"] = records.setting("ratify", "mode")
+    entries["ratify_replicas"] = records.setting("ratify", "replicas")
+    entries["registry_size"] = records.setting("registry", "size")
+    return missing.given("scenario", entries, tuple(entries), "The run's settings do not say.")
+
+
+def _caches(records: Records, missing: Missing) -> Record:
+    """Which caches stood between a pod and a verification: ``ratify.cache: off`` turns off Gatekeeper's as well."""
+    ratify = records.setting("ratify", "cache")
+    seconds = records.setting("gatekeeper", "responseCacheSeconds") if ratify is not False else 0
+    entries = {"ratify": ratify, "gatekeeper_response_seconds": seconds}
+    return missing.given("caches", entries, tuple(entries), "The run's settings do not say.")
+
+
+def _load(records: Records, missing: Missing) -> Record:
+    requests = records.requests
+    lag = ("p50", "p99", "max")
+    if requests is None:
+        reason = records.problems["requests.jsonl"]
+        counts = missing.given("load", None, ("objects", "failed", "requested_per_s", "achieved_per_s"), reason)
+        return {**counts, "lag_seconds": missing.given("load.lag_seconds", None, lag, reason)}
+    return {
+        "objects": len(requests),
+        "failed": sum(1 for one in requests if one["status"] != "created"),
+        "requested_per_s": missing.figure("load.requested_per_s", lambda: _requested(records, requests)),
+        "achieved_per_s": missing.figure("load.achieved_per_s", lambda: _rate(requests, "sent")),
+        "lag_seconds": missing.group("load.lag_seconds", lag, lambda: _lag(requests)),
+    }
+
+
+def _requested(records: Records, requests: Sequence[Record]) -> float:
+    if records.setting("load", "mode") == "declared":
+        raise CollectError("The workloads were declared all at once: no rate was asked for.")
+    return _rate(requests, "intended")
+
+
+def _rate(requests: Sequence[Record], moment: str) -> float:
+    """Objects per second: the gaps between the first and the last of them."""
+    times: list[float] = [one[moment] for one in requests if one[moment] is not None]
+    if len(times) < 2 or max(times) <= min(times):
+        raise CollectError("Fewer than two objects at different times make no rate.")
+    return (len(times) - 1) / (max(times) - min(times))
+
+
+def _lag(requests: Sequence[Record]) -> Record:
+    """How long after the instant that the schedule gave them the objects were sent."""
+    lags = [one["sent"] - one["intended"] for one in requests if None not in (one["sent"], one["intended"])]
+    if not lags:
+        raise CollectError("No object was sent.")
+    found = distribution(lags, (50, 99))
+    return {key: found[key] for key in ("p50", "p99", "max")}
+
+
+def _pods(records: Records, missing: Missing) -> Record:
+    pods = records.pods
+    if pods is None:
+        return missing.given("pods", None, ("expected", *ENDS, "reasons"), records.problems["pods.jsonl"])
+    ends = Counter(pod["end"] for pod in pods)
+    reasons = Counter(pod["reason"] for pod in pods if pod["reason"])
+    return {
+        "expected": len(pods),
+        **{end: ends[end] for end in ENDS},
+        "reasons": [{"reason": reason, "count": count} for reason, count in reasons.most_common()],
+    }
+
+
+def _startup(records: Records, missing: Missing) -> Record:
+    keys = ("count", "p50", "p90", "p95", "p99", "max")
+    if records.pods is None:
+        return missing.given("pod_startup_seconds", None, keys, records.problems["pods.jsonl"])
+    seconds = startups(records.pods)
+    if not seconds:
+        return {**missing.given("pod_startup_seconds", None, keys[1:], "No pod was seen to become Ready."), "count": 0}
+    return distribution(seconds, (50, 90, 95, 99))
+
+
+def _ratify(records: Records, missing: Missing) -> Record:
+    ratify = component(records, metrics.RATIFY)
+    verifications = missing.figure(
+        "ratify.verification_requests", lambda: whole(ratify.histogram(metrics.RATIFY_VERIFICATION).count)
+    )
+    errors: dict[str, float] | None = missing.figure(
+        "ratify.system_errors", lambda: ratify.counter(metrics.RATIFY_SYSTEM_ERRORS, "error")
+    )
+    if errors is None:
+        missing["ratify.timeouts"] = missing["ratify.system_errors"]
+    else:
+        errors = {error: count for error, count in errors.items() if count}
+    hits = missing.group("ratify", ("cache_hits", "cache_misses"), lambda: _cache(ratify))
+    return {
+        "verification_requests": verifications,
+        "verification_seconds": quantiles("ratify.verification_seconds", ratify, metrics.RATIFY_VERIFICATION, missing),
+        "admissions_per_verification": missing.figure(
+            "ratify.admissions_per_verification", lambda: _per_verification(records, verifications)
+        ),
+        "mutation_requests": missing.figure(
+            "ratify.mutation_requests", lambda: whole(ratify.histogram(metrics.RATIFY_MUTATION).count)
+        ),
+        "mutation_seconds": quantiles("ratify.mutation_seconds", ratify, metrics.RATIFY_MUTATION, missing),
+        "memory_bytes": memory("ratify.memory_bytes", ratify, missing),
+        "cpu_cores": cpu("ratify.cpu_cores", ratify, missing),
+        "registry_requests": missing.figure(
+            "ratify.registry_requests",
+            lambda: by_status(ratify.counter(metrics.RATIFY_REGISTRY_REQUESTS, "status_code")),
+        ),
+        "timeouts": None if errors is None else whole(sum(n for e, n in errors.items() if metrics.TIMED_OUT in e)),
+        "system_errors": None
+        if errors is None
+        else [{"error": e, "count": whole(n)} for e, n in sorted(errors.items(), key=lambda one: -one[1])],
+        **hits,
+        "restarts": missing.figure("ratify.restarts", ratify.restarts),
+    }
+
+
+def _per_verification(records: Records, verifications: int | None) -> float:
+    if records.pods is None:
+        raise CollectError(records.problems["pods.jsonl"])
+    if verifications is None:
+        raise CollectError("The number of verification requests is not known.")
+    if verifications == 0:
+        raise CollectError("Ratify answered no verification request in the window.")
+    return admitted(records.pods) / verifications
+
+
+def _cache(ratify: Component) -> Record:
+    counts = ratify.counter(metrics.RATIFY_BLOB_CACHE, "hit")
+    return {"cache_hits": whole(counts.get("true", 0)), "cache_misses": whole(counts.get("false", 0))}
+
+
+def _gatekeeper(records: Records, missing: Missing) -> Record:
+    gatekeeper = component(records, metrics.GATEKEEPER)
+    statuses = ("allow", "deny", "error")
+
+    def validations() -> Record:
+        counts = gatekeeper.counter(metrics.GATEKEEPER_VALIDATIONS, "admission_status")
+        return {**dict.fromkeys(statuses, 0), **{status: whole(count) for status, count in counts.items()}}
+
+    return {
+        "validation_requests": missing.group("gatekeeper.validation_requests", statuses, validations),
+        "validation_seconds": quantiles(
+            "gatekeeper.validation_seconds", gatekeeper, metrics.GATEKEEPER_VALIDATION, missing
+        ),
+        "memory_bytes": memory("gatekeeper.memory_bytes", gatekeeper, missing),
+        "cpu_cores": cpu("gatekeeper.cpu_cores", gatekeeper, missing),
+        "audit_seconds": missing.figure("gatekeeper.audit_seconds", lambda: gatekeeper.mean(metrics.GATEKEEPER_AUDIT)),
+    }
+
+
+def _control_plane(records: Records, missing: Missing) -> Record:
+    apiserver = component(records, metrics.APISERVER)
+
+    def total(metric: metrics.Metric) -> Callable[[], int]:
+        return lambda: whole(sum(apiserver.counter(metric, "name").values()))
+
+    return {
+        "api_request_seconds": missing.group(
+            "control_plane.api_request_seconds",
+            ("p99",),
+            lambda: {"p99": read_histogram("p99", apiserver.histogram(metrics.APISERVER_REQUEST, _answered_at_once))},
+        ),
+        "webhook_fail_open": missing.figure("control_plane.webhook_fail_open", total(metrics.APISERVER_FAIL_OPEN)),
+        "webhook_rejections": missing.figure("control_plane.webhook_rejections", total(metrics.APISERVER_REJECTIONS)),
+    }
+
+
+def _answered_at_once(labels: Mapping[str, str]) -> bool:
+    return (
+        labels.get("verb") not in metrics.STREAMING_VERBS
+        and labels.get("subresource") not in metrics.STREAMING_SUBRESOURCES
+    )
+
+
+def _registry(records: Records, missing: Missing) -> Record:
+    registry = component(records, metrics.REGISTRY)
+    requests = missing.figure(
+        "registry.requests", lambda: by_status(registry.counter(metrics.REGISTRY_REQUESTS, "status"))
+    )
+    if requests is None:
+        missing["registry.throttled"] = missing["registry.requests"]
+    return {
+        "requests": requests,
+        "throttled": None if requests is None else requests[metrics.THROTTLED],
+        "cpu_cores": cpu("registry.cpu_cores", registry, missing),
+    }
+
+
+def _harness(records: Records, missing: Missing) -> Record:
+    costs = records.run.get("harness")
+    entries = missing.given("harness", costs, ("cpu_seconds", "peak_rss_bytes"), "The harness did not record it.")
+
+    def share() -> float:
+        cores = (records.run.get("machine") or {}).get("cpu_count")
+        spent = (costs or {}).get("window_cpu_seconds")
+        window = records.window
+        if window is None or window.end <= window.start:
+            raise CollectError("The run has no window: no load was sent.")
+        if not cores or spent is None:
+            raise CollectError("The harness did not record its CPU time in the window.")
+        return float(spent / ((window.end - window.start) * cores))
+
+    return {**entries, "share_of_machine_cpu": missing.figure("harness.share_of_machine_cpu", share)}
+
+
+def _reasons(records: Records, summary: Summary) -> list[str]:
+    """Why the verdict is fail, in sentences; none for pass."""
+    run = records.run
+    reasons = []
+    if run.get("error"):
+        reasons.append(f"The run failed in phase {run['error']['phase']}: {run['error']['message']}")
+    if run.get("deadline_passed"):
+        reasons.append("The deadline passed before every pod's outcome was known.")
+    if records.window is None:
+        reasons.append("No load was sent, so nothing was measured.")
+    for row in summary["thresholds"]:
+        if not row["ok"]:
+            reasons.append(_broken(row))
+    return reasons
+
+
+def _broken(row: Mapping[str, Any]) -> str:
+    if row["reason"]:
+        return f"{row['metric']} {row['limit']} could not be judged: {row['reason']}"
+    limit = parse(row["limit"])
+    value, bound = (figure_text(row["metric"], row[key]) for key in ("value", "bound"))
+    named = f" ({limit.bound})" if isinstance(limit.bound, str) else ""
+    return f"{row['metric']} is {value}, and has to be {limit.operator} {bound}{named}."

@@ -1,0 +1,221 @@
+"""What a summary says, in words and lines: shared by the report and by the terminal, so that they say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from analysis.formats import digits, figure_text
+
+Summary = Mapping[str, Any]
+
+
+class Entry(NamedTuple):
+    """One figure: its name beside it, its text, and why it is not there."""
+
+    name: str
+    text: str
+    missing: str | None
+
+
+class Group(NamedTuple):
+    """Figures that are read together."""
+
+    title: str
+    entries: list[Entry]
+
+
+_GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    ("Pods", "pods", tuple((name, name) for name in ("expected", "ready", "denied", "failed", "missing"))),
+    (
+        "Pod startup",
+        "pod_startup_seconds",
+        (("p50", "p50"), ("p90", "p90"), ("p95", "p95"), ("p99", "p99"), ("max", "max"), ("pods", "count")),
+    ),
+    (
+        "Verification",
+        "ratify",
+        (
+            ("requests", "verification_requests"),
+            ("p50", "verification_seconds.p50"),
+            ("p95", "verification_seconds.p95"),
+            ("p99", "verification_seconds.p99"),
+            ("max \N{LESS-THAN OR EQUAL TO}", "verification_seconds.max_bucket"),
+            ("pods per request", "admissions_per_verification"),
+        ),
+    ),
+    (
+        "Mutation",
+        "ratify",
+        (
+            ("requests", "mutation_requests"),
+            ("p50", "mutation_seconds.p50"),
+            ("p95", "mutation_seconds.p95"),
+            ("p99", "mutation_seconds.p99"),
+            ("max \N{LESS-THAN OR EQUAL TO}", "mutation_seconds.max_bucket"),
+        ),
+    ),
+    (
+        "Ratify",
+        "ratify",
+        (
+            ("memory peak", "memory_bytes.peak"),
+            ("memory mean", "memory_bytes.mean"),
+            ("CPU peak", "cpu_cores.peak"),
+            ("CPU mean", "cpu_cores.mean"),
+            ("timeouts", "timeouts"),
+            ("restarts", "restarts"),
+            ("blob cache hits", "cache_hits"),
+            ("blob cache misses", "cache_misses"),
+        ),
+    ),
+    (
+        "Gatekeeper",
+        "gatekeeper",
+        (
+            ("allow", "validation_requests.allow"),
+            ("deny", "validation_requests.deny"),
+            ("error", "validation_requests.error"),
+            ("p50", "validation_seconds.p50"),
+            ("p95", "validation_seconds.p95"),
+            ("p99", "validation_seconds.p99"),
+            ("memory peak", "memory_bytes.peak"),
+            ("CPU peak", "cpu_cores.peak"),
+            ("audit", "audit_seconds"),
+        ),
+    ),
+    (
+        "Control plane",
+        "control_plane",
+        (
+            ("API p99", "api_request_seconds.p99"),
+            ("webhook fail-opens", "webhook_fail_open"),
+            ("webhook rejections", "webhook_rejections"),
+        ),
+    ),
+    (
+        "Load",
+        "load",
+        (
+            ("objects", "objects"),
+            ("failed", "failed"),
+            ("requested", "requested_per_s"),
+            ("achieved", "achieved_per_s"),
+            ("lag p99", "lag_seconds.p99"),
+        ),
+    ),
+    (
+        "Artifacts",
+        "artifacts",
+        (
+            ("images", "images"),
+            ("signatures", "signatures"),
+            ("manifests", "manifests_per_s"),
+            ("retries", "retries"),
+            ("throttled", "throttled"),
+        ),
+    ),
+    (
+        "Harness",
+        "harness",
+        (("CPU time", "cpu_seconds"), ("memory peak", "peak_rss_bytes"), ("of the machine", "share_of_machine_cpu")),
+    ),
+)
+
+
+def groups(summary: Summary) -> list[Group]:
+    """The figures of a summary in the order in which they are read."""
+    found = [
+        Group(title, [_entry(summary, name, f"{root}.{path}") for name, path in entries])
+        for title, root, entries in _GROUPS
+    ]
+    before = next(index for index, group in enumerate(found) if group.title == "Gatekeeper")
+    found.insert(before, _answers(summary, "Answers to Ratify", "ratify.registry_requests"))
+    if (summary["registry"] or {}).get("requests") is not None:
+        found.insert(before + 1, _answers(summary, "Registry's count", "registry.requests"))
+    return found
+
+
+def value(summary: Summary, path: str) -> Any:
+    """What is at a path of a summary; None if nothing is."""
+    here: Any = summary
+    for part in path.split("."):
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return here
+
+
+def headline(summary: Summary) -> str:
+    """The verdict in one sentence: how many pods became Ready, and whether the run and its thresholds held."""
+    ready = _ready(summary["pods"])
+    if summary["error"]:
+        return f"The run failed in phase {summary['error']['phase']}; {ready[0].lower()}{ready[1:]}."
+    if summary["deadline_passed"]:
+        ready += " before the deadline"
+    rows = summary["thresholds"]
+    broken = sum(1 for row in rows if not row["ok"])
+    if not rows:
+        held = "no threshold was set"
+    elif not broken:
+        held = f"all {len(rows)} thresholds held" if len(rows) > 1 else "its threshold held"
+    else:
+        held = f"{broken} of {len(rows)} thresholds broken" if len(rows) > 1 else "its threshold is broken"
+    return f"{ready}; {held}."
+
+
+def _ready(pods: Summary) -> str:
+    if pods["expected"] is None:
+        return "No pod was recorded"
+    if pods["ready"] == pods["expected"]:
+        return f"All {digits(pods['expected'])} pods became Ready"
+    return f"{digits(pods['ready'])} of {digits(pods['expected'])} pods became Ready"
+
+
+def meaning(summary: Summary) -> list[str]:
+    """What the figures stand for, in sentences: the caches on the way, and the machine they were taken on."""
+    return [_caches(summary), _platform(summary)]
+
+
+def _caches(summary: Summary) -> str:
+    caches = summary["caches"]
+    ratify, seconds = caches["ratify"], caches["gatekeeper_response_seconds"]
+    per_request = summary["ratify"]["admissions_per_verification"]
+    if ratify is None and seconds is None:
+        return "Whether caches were on is not known."
+    if not ratify and not seconds:
+        tail = "" if per_request is None else f" (admitted pods per verification request: {digits(per_request)})"
+        return f"Every cache was off: admissions were verified against the registry{tail}."
+    on = [
+        *(["Ratify's caches"] if ratify else []),
+        *([f"Gatekeeper's response cache ({seconds} s)"] if seconds else []),
+    ]
+    were = "was" if len(on) == 1 and seconds else "were"
+    text = f"{' and '.join(on)} {were} on"
+    if per_request is None:
+        return f"{text}."
+    return f"{text}: one verification request stood for {digits(per_request)} admitted pods, so figures are warm ones."
+
+
+def _platform(summary: Summary) -> str:
+    if summary["platform"] == "local":
+        return (
+            "Every component ran on one machine with simulated nodes: hold the figures against other runs on the same "
+            "machine; they do not predict a cluster."
+        )
+    return "The figures are those of this cluster and its registry at this hour."
+
+
+def _entry(summary: Summary, name: str, path: str) -> Entry:
+    found = value(summary, path)
+    return Entry(name, figure_text(path, found), None if found is not None else _reason(summary, path))
+
+
+def _reason(summary: Summary, path: str) -> str:
+    reason: str = summary["missing"].get(path, "It was not recorded.")
+    return reason
+
+
+def _answers(summary: Summary, title: str, path: str) -> Group:
+    counts = value(summary, path)
+    if counts is None:
+        return Group(title, [_entry(summary, "all", path)])
+    return Group(title, [Entry(status, digits(count), None) for status, count in counts.items()])
