@@ -63,7 +63,7 @@ def _to_settled(context: Context, record: Run) -> None:
 
 def begin(context: Context) -> tuple[Run, Context]:
     """Makes the folder of a new run, and the context in which everything carries its id."""
-    folder = context.root / runs.FOLDER / runs.new_id(context.stack.name)
+    folder = runs.folder(context.root) / runs.new_id(context.stack.name)
     folder.mkdir(parents=True)
     context = context.changed(runId=folder.name)
     settings = asdict(context.settings)

@@ -19,7 +19,12 @@ import csscgen
 from csscgen.progress import Progress
 from workloads.errors import UsageError
 
-FOLDER = "runs"
+FOLDER_VARIABLE = "CSSCGEN_RUNS"
+
+
+def folder(root: Path) -> Path:
+    """Where runs are kept: ``CSSCGEN_RUNS``, or ``runs`` beside Pulumi.yaml."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or root / "runs").resolve()
 
 
 def now() -> str:
@@ -120,7 +125,7 @@ def find(root: Path, name: str | None) -> Path:
         folder for folder in folders if name is None or folder.name.startswith(name)
     ]
     if not found:
-        raise UsageError(f"There is no run {name or ''} in {root / FOLDER}. `csscgen runs list` shows what there is.")
+        raise UsageError(f"There is no run {name or ''} in {folder(root)}. `csscgen runs list` shows what there is.")
     if name and len(found) > 1:
         raise UsageError(f"{name} could be any of {', '.join(folder.name for folder in found)}.")
     return max(found, key=_moment)
@@ -128,7 +133,7 @@ def find(root: Path, name: str | None) -> Path:
 
 def every(root: Path) -> list[Path]:
     """The folders of all runs, oldest first."""
-    return sorted((file.parent for file in (root / FOLDER).glob("*/run.json")), key=_moment)
+    return sorted((file.parent for file in folder(root).glob("*/run.json")), key=_moment)
 
 
 def _moment(folder: Path) -> tuple[str, str]:

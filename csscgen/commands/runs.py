@@ -50,5 +50,5 @@ def _row(folder: Path) -> dict[str, Any]:
         "ready": pods.get("ready"),
         "denied": pods.get("denied"),
         "p99_startup_seconds": startup.get("p99"),
-        "engine": summary.get("engine"),
+        "engine": (summary.get("engine") or {}).get("name"),
     }

@@ -29,6 +29,11 @@ violation[{"msg": message}] {
 
 # What the verifiers said, each once; Ratify reports none for an image without a signature.
 reasons(verdict) = text {
-  said := {line | report := verdict.verifierReports[_]; line := # The reason where there is one; the message beside it repeats the image.
-report_text(report) = report.errorReason { report.errorReason != "" }
+  said := {line | report := verdict.verifierReports[_]; line := reason(report)}
+  count(said) > 0
+  text := concat("; ", said)
+} else = "no signature that the policy accepts"
+
+# The reason where there is one; the message beside it repeats the image.
+reason(report) = report.errorReason { report.errorReason != "" }
 else = report.message { true }

@@ -66,7 +66,14 @@ class Registries(pulumi.ComponentResource):
             )
         )
         written = site.write(f"distribution-{region.name}.yaml", text, parent=self)
-        self._start(site, region, "registry", ["serve", site.file(f"distribution-{region.name}.yaml")], after=[written])
+        self._start(
+            site,
+            region,
+            "registry",
+            ["serve", site.file(f"distribution-{region.name}.yaml")],
+            env={"OTEL_TRACES_EXPORTER": "none"},
+            after=[written],
+        )
 
     def _start(
         self,
@@ -85,7 +92,8 @@ class Registries(pulumi.ComponentResource):
             binary,
             arguments,
             parent=self,
-            ready={"http": site.url("http", name, "/v2/")},
+            # The emulator charges what is asked of /v2/ to its token buckets; its metrics page is free.
+            ready={"http": site.url("http", name, "/metrics" if emulated else "/v2/")},
             metrics=site.url("http", name, "/metrics") if emulated else None,
             env=env,
             after=after,
