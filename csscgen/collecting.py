@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from csscgen.context import Context
 from csscgen.runs import Run
 from workloads.errors import CollectError
 
-QUERIES = {
-    "verification_requests": "sum(increase({__name__=~'ratify_verification_request(_millisecond)?_count'}[%ds]))",
-    "gatekeeper_validations": "sum(increase(gatekeeper_validation_request_count_total[%ds]))",
-    "apiserver_requests": "sum(increase(apiserver_request_total[%ds]))",
+COUNTERS = {
+    "verification_requests": "{__name__=~'ratify_verification_request(_millisecond)?_count'}",
+    "gatekeeper_validations": "gatekeeper_validation_request_count_total",
+    "apiserver_requests": "apiserver_request_total",
 }
 """Asked of a Prometheus over the window, as a second opinion on what the harness scraped itself."""
 
@@ -32,23 +32,32 @@ def collect(context: Context, run: Run) -> None:
         if (log := Path(target["log"])).exists():
             shutil.copyfile(log, logs / f"{name}.log")
     if (url := outputs.get("prometheus")) and run.window:
-        run.prometheus = ask_prometheus(str(url), run.window)
+        run.prometheus = ask_prometheus(str(url), run.window, context.settings.monitoring.scrapeSeconds)
         run.save()
 
 
-def ask_prometheus(url: str, window: Mapping[str, float]) -> dict[str, Any]:
-    """What Prometheus says about the window: its version and the answers to QUERIES (null where it has no data)."""
+def ask_prometheus(url: str, window: Mapping[str, float], scrape_seconds: float) -> dict[str, Any]:
+    """How far Prometheus saw the counters go in the window, null for one that it does not have.
+
+    The values at the window's ends are compared, and not ``increase()``, which extrapolates. The end is one scrape
+    later, and is waited for.
+    """
     from prometheus_api_client import PrometheusConnect
     from prometheus_api_client.exceptions import PrometheusApiClientException
     from requests import RequestException
 
-    seconds = max(1, round(window["end"] - window["start"]) + 1)
-    client = PrometheusConnect(url=url, disable_ssl=False)
-    answers: dict[str, Any] = {"url": url, "at": datetime.fromtimestamp(window["end"]).astimezone().isoformat()}
+    client = PrometheusConnect(url=url)
+    end = window["end"] + scrape_seconds
+    time.sleep(max(0.0, end - time.time()))
+    answers: dict[str, Any] = {"url": url}
     try:
-        for name, query in QUERIES.items():
-            found = client.custom_query(query % seconds, params={"time": str(window["end"])})
-            answers[name] = float(found[0]["value"][1]) if found else None
+        for name, selector in COUNTERS.items():
+            first, last = (
+                client.custom_query(f"sum({selector})", params={"time": f"{moment:.3f}"})
+                for moment in (window["start"], end)
+            )
+            before = float(first[0]["value"][1]) if first else 0.0
+            answers[name] = float(last[0]["value"][1]) - before if last else None
     except (PrometheusApiClientException, RequestException) as error:
         raise CollectError(f"Prometheus at {url} did not answer: {error}") from error
     return answers

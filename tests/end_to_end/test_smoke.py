@@ -85,6 +85,8 @@ def test_with_a_prometheus_beside_the_scraper_both_agree(place: Place, kind: str
     assert done.returncode == 0, done.stderr
     said = json.loads((place.run_folder() / "run.json").read_text())["prometheus"]
     assert said["url"].startswith("http://127.0.0.1:")
+    # What came between a scrape and the window's ends is all that they may differ by.
+    assert said["verification_requests"] == pytest.approx(place.summary()["ratify"]["verification_requests"], abs=4)
     assert said["apiserver_requests"] > 0
     assert place.leftovers() == []
 
