@@ -53,12 +53,22 @@ class Context:
         return {key: value.value if isinstance(value, Secret) else value for key, value in known.items()}
 
 
-def open_context(name: str, words: Sequence[str] = (), engine: str = "auto", *, quiet: bool = False) -> Context:
-    """Reads and checks a stack, with ``--set`` words. Raises UsageError or SettingsError; touches nothing."""
+def open_context(
+    name: str, words: Sequence[str] = (), engine: str = "auto", *, quiet: bool = False, scenario: bool = False
+) -> Context:
+    """Reads and checks a stack, with ``--set`` words; ``scenario`` says that it has to be one with a load.
+
+    Raises UsageError or SettingsError; touches nothing.
+    """
     root = project_root()
     state = Path(os.environ.get(STATE_VARIABLE) or root / ".state").resolve()
     os.environ[STATE_VARIABLE] = str(state)  # the program finds it there, in this process or under the CLI
     stack = read(root, name, parse_changes(words))
+    if scenario and stack.shared is None:
+        raise UsageError(
+            f"Stack {name} has no scenario: its sharedStack is not set, so it is what others share. Name a stack that "
+            "refers to it, such as local-S."
+        )
     chosen = select(engine, root=root, state=state)  # type: ignore[arg-type]  # click has checked the choice
     return Context(root, state, stack, chosen, Progress(quiet=quiet))
 

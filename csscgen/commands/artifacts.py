@@ -34,7 +34,7 @@ def seed(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json
     from csscgen import steps
     from csscgen.context import open_context
 
-    context = open_context(stack, changes, engine, quiet=quiet)
+    context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
     with context.progress.step("seed"):
         report = steps.seed(context)
     if as_json:

@@ -23,7 +23,7 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_j
     from csscgen.collecting import collect
     from csscgen.context import open_context
 
-    context = open_context(stack, changes, engine, quiet=quiet)
+    context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
     record = runs.load(runs.find(context.root, name))
     with record.phase(context.progress, "collect"):
         collect(context, record)

@@ -24,7 +24,7 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> N
     from csscgen.context import open_context
     from csscgen.driving import drive
 
-    context = open_context(stack, changes, engine, quiet=quiet)
+    context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before a folder is made
     record, context = pipeline.begin(context)
     record.versions = runs.versions({})

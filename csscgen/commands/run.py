@@ -29,4 +29,4 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_j
     from csscgen import pipeline
     from csscgen.context import open_context
 
-    conclude(pipeline.run(open_context(stack, changes, engine, quiet=quiet), keep=keep), as_json=as_json)
+    conclude(pipeline.run(open_context(stack, changes, engine, quiet=quiet, scenario=True), keep=keep), as_json=as_json)
