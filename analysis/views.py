@@ -171,8 +171,8 @@ def _ready(pods: Summary) -> str:
 
 
 def meaning(summary: Summary) -> list[str]:
-    """What the figures stand for, in sentences: the caches on the way, and the machine they were taken on."""
-    return [_caches(summary), _platform(summary)]
+    """What the figures stand for, in sentences: caches, refusals that a retry made good, and the machine."""
+    return [sentence for sentence in (_caches(summary), _admission(summary), _platform(summary)) if sentence]
 
 
 def _caches(summary: Summary) -> str:
@@ -183,7 +183,10 @@ def _caches(summary: Summary) -> str:
         return "Whether caches were on is not known."
     if not ratify and not seconds:
         tail = "" if per_request is None else f" (admitted pods per verification request: {digits(per_request)})"
-        return f"Every cache was off: admissions were verified against the registry{tail}."
+        return (
+            f"No result was cached: every verification asked the registry anew{tail}. Ratify's blob cache on disk "
+            "has no switch: each signature was fetched once."
+        )
     on = [
         *(["Ratify's caches"] if ratify else []),
         *([f"Gatekeeper's response cache ({seconds} s)"] if seconds else []),
@@ -193,6 +196,21 @@ def _caches(summary: Summary) -> str:
     if per_request is None:
         return f"{text}."
     return f"{text}: one verification request stood for {digits(per_request)} admitted pods, so figures are warm ones."
+
+
+def _admission(summary: Summary) -> str:
+    """What a count of ready pods hides: pods that got in unverified, and pods that were refused before they got in."""
+    opened = value(summary, "control_plane.webhook_fail_open")
+    refused = value(summary, "control_plane.webhook_rejections")
+    parts = []
+    if opened:
+        parts.append(f"Webhooks failed open {digits(opened)} times: that many requests were admitted unverified.")
+    if refused:
+        parts.append(
+            f"Webhooks refused {digits(refused)} requests, retries of controllers included; startup is counted from a "
+            "pod's creation, so the time that it was refused is not in it."
+        )
+    return " ".join(parts)
 
 
 def _platform(summary: Summary) -> str:

@@ -6,6 +6,7 @@ what there is; a run that broke has one that says so.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from csscgen.collecting import collect
 from csscgen.context import Context
 from csscgen.driving import drive
 from csscgen.runs import Run
-from workloads.errors import ProjectError
+from infra.engine.locks import stack_lock
 
 
 def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
@@ -31,22 +32,27 @@ def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
     stack is gone; KeyboardInterrupt likewise.
     """
     steps.check(context)
+    with stack_lock(context.state / context.stack.name, context.stack.name, "run"), _interruptible():
+        return _run(context, keep)
+
+
+def _run(context: Context, keep: bool) -> dict[str, Any]:
     record, context = begin(context)
     shared = context.stack.shared
     # A shared stack that was up before the run is its owner's, and stays.
     ours = shared is not None and not context.engine.exists(shared.name)
-    with _interruptible():
+    try:
         try:
-            try:
-                _to_settled(context, record)
-            finally:
-                _finish(context, record)
+            _to_settled(context, record)
         finally:
-            try:
-                if not keep:
-                    with _uninterrupted(), record.phase(context.progress, "destroy"):
-                        steps.destroy(context, shared=ours)
-            finally:
+            _finish(context, record)
+    finally:
+        try:
+            if not keep:
+                with _uninterrupted(), _afterwards(context), record.phase(context.progress, "destroy"):
+                    steps.destroy(context, shared=ours)
+        finally:
+            with _afterwards(context):
                 summary = report(context, record)
     return summary
 
@@ -64,8 +70,8 @@ def _to_settled(context: Context, record: Run) -> None:
 def begin(context: Context) -> tuple[Run, Context]:
     """Makes the folder of a new run, and the context in which everything carries its id."""
     folder = runs.folder(context.root) / runs.new_id(context.stack.name)
-    folder.mkdir(parents=True)
     context = context.changed(runId=folder.name)
+    folder.mkdir(parents=True)
     settings = asdict(context.settings)
     record = Run(
         folder,
@@ -91,16 +97,23 @@ def report(context: Context, record: Run) -> dict[str, Any]:
 
 
 def _finish(context: Context, record: Run) -> None:
-    """Collects what there is. A failure here is told, and does not hide the one that led to it."""
-    failing = sys.exc_info()[1] is not None
-    try:
+    """Collects what there is."""
+    with _afterwards(context):
         if context.engine.outputs(context.stack.name):
             with record.phase(context.progress, "collect"):
                 collect(context, record)
-    except ProjectError as error:
+
+
+@contextmanager
+def _afterwards(context: Context) -> Iterator[None]:
+    """What is done after a failure too. Should it fail itself, that is told, and does not hide what led to it."""
+    failing = sys.exc_info()[1] is not None
+    try:
+        yield
+    except Exception as error:
         if not failing:
             raise
-        context.progress.say(f"  collecting failed too: {error}")
+        context.progress.say(f"  that failed too: {error or type(error).__name__}")
 
 
 @contextmanager
@@ -119,7 +132,7 @@ def _uninterrupted() -> Iterator[None]:
     """Teardown is not cut short: what would be left behind is more than the seconds that it takes."""
 
     def wait(_signal: int, _frame: FrameType | None) -> None:
-        print("Stopping what was started; this takes a few seconds.", file=sys.stderr, flush=True)
+        os.write(2, b"Stopping what was started; this takes a few seconds.\n")  # print is not for signal handlers
 
     with _handlers(wait, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield
@@ -130,7 +143,9 @@ def _handlers(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    # What is ignored stays so: nohup would have it like that.
+    taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in taken}
     try:
         yield
     finally:

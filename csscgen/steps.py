@@ -21,11 +21,20 @@ def check(context: Context) -> None:
     if stack.settings.platform == "azure" and context.engine.name != "cli":
         raise UsageError(
             f"Stack {stack.name} is on Azure, and making it needs the Pulumi CLI, which is not on PATH. Install it, "
-            "or take a local stack; `csscgen preview` works without."
+            "or take a local stack."
         )
+    if stack.settings.platform == "kubeconfig":
+        raise UsageError(f"Stack {stack.name} has platform kubeconfig, which this version cannot make; local is one.")
     for each in filter(None, (stack.shared, stack)):
         if not context.engine.exists(each.name):
             _check_ports(each)
+    if stack.shared:
+        made = context.engine.outputs(stack.shared.name).get("declared")
+        if made is not None and made != stack.shared.settings.shared_part:
+            raise UsageError(
+                f"Stack {stack.shared.name} is up already, made with {made}, and what is asked for differs. Destroy it "
+                f"(`csscgen destroy --stack {stack.shared.name}`), or take it as it is."
+            )
 
 
 def _check_ports(stack: Stack) -> None:
@@ -56,8 +65,8 @@ def install_tools(context: Context) -> dict[str, str | None]:
     needed = needed_tools(context.settings, (context.stack.shared or context.stack).settings)
     builds.install(
         needed,
-        lambda tool, what, done, total: context.progress.update(
-            f"building {tool.name}, {done} of {total} packages" if total else f"{tool.name}: {what}"
+        lambda tool, what, done, total: context.progress.count(
+            f"packages of {tool.name}" if total else what, done, total
         ),
     )
     found = [tools.find(binary) for tool in needed for binary in tool.packages]

@@ -9,7 +9,7 @@ check a stack before anything is touched.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from infra.values import read_fields, unknown_key
@@ -21,12 +21,29 @@ from workloads.thresholds import problem as threshold_problem
 
 Platform = Literal["azure", "local", "kubeconfig"]
 
+Form = tuple[str, str]
+"""A regular expression that text has to match as a whole, and the same in words."""
+
+LABEL: Form = (
+    r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?",
+    "1 to 63 letters, digits, dots, hyphens and underscores, the ends letters or digits",
+)
+NAME: Form = (r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", "a name of lower-case letters, digits and hyphens")
+QUANTITY: Form = (r"[0-9]+(\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i)?", "a quantity such as 64, 500m or 256Gi")
+COMMON_NAME: Form = (r"[ -~]{1,64}", "1 to 64 printable ASCII characters")
+
 
 def setting(
-    default: Any, doc: str, *, unit: str = "", minimum: float | None = None, maximum: float | None = None
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    form: Form | None = None,
 ) -> Any:
-    """A field with its documentation: unit, and the least and the greatest value that it takes."""
-    metadata = {"doc": doc, "unit": unit, "minimum": minimum, "maximum": maximum}
+    """A field with its documentation: unit, the least and the greatest value that it takes, the form of its text."""
+    metadata = {"doc": doc, "unit": unit, "minimum": minimum, "maximum": maximum, "form": form}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -48,15 +65,15 @@ class Scenario:
     )
     namespaces: int = setting(1, "Namespaces that the workloads are spread over.", minimum=1, maximum=1000)
     uniqueImages: bool = setting(False, "Whether every workload has images of its own instead of shared ones.")
-    jobSeconds: int = setting(10, "How long a Job's containers run on real nodes.", unit="s", minimum=0, maximum=86_400)
+    jobSeconds: int = setting(10, "How long a Job's containers run.", unit="s", minimum=0, maximum=86_400)
 
 
 @dataclass(frozen=True)
 class Region:
     """One registry of the shared stack."""
 
-    name: str
-    size: RegistrySizeName
+    name: str = field(metadata={"form": NAME})
+    size: RegistrySizeName = field()
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,7 @@ class Signing:
     """The signing certificate, which the shared stack keeps."""
 
     algorithm: Literal["ES256", "PS256"] = setting("ES256", "Signature algorithm: EC P-256 or RSA-2048 key.")
-    commonName: str = setting("ratify-perf", "Common name of the certificate's subject.")
+    commonName: str = setting("ratify-perf", "Common name of the certificate's subject.", form=COMMON_NAME)
 
 
 @dataclass(frozen=True)
@@ -96,8 +113,8 @@ class Cluster:
 
     nodes: int | None = setting(None, "Nodes; null for the size's.", unit="nodes", minimum=1, maximum=5_000)
     maxPods: int = setting(40, "Pods that a node takes.", unit="pods", minimum=1, maximum=250)
-    nodeCpu: str = setting("64", "Allocatable CPU of a simulated node.", unit="cores")
-    nodeMemory: str = setting("256Gi", "Allocatable memory of a simulated node.", unit="quantity")
+    nodeCpu: str = setting("64", "Allocatable CPU of a simulated node.", unit="cores", form=QUANTITY)
+    nodeMemory: str = setting("256Gi", "Allocatable memory of a simulated node.", unit="quantity", form=QUANTITY)
     apiServerPort: int = setting(0, "Port of the local kube-apiserver; 0 for a free one.", minimum=0, maximum=65_535)
 
 
@@ -137,7 +154,9 @@ class Ratify:
     mode: Literal["regular"] = setting("regular", "How Ratify is deployed.")
     replicas: int = setting(1, "Processes or pods of Ratify.", minimum=1, maximum=1)
     cache: bool = setting(
-        True, "Ratify's caches; off turns off every cache on the way, Gatekeeper's response cache too.", unit="on|off"
+        True,
+        "Ratify's caches of results; off turns off Gatekeeper's response cache too: every verification asks anew.",
+        unit="on|off",
     )
     cacheTtlSeconds: int = setting(10, "How long a verification result or referrers list is kept.", unit="s", minimum=1)
     cacheSizeMb: int = setting(256, "Size of the result cache.", unit="MB", minimum=1)
@@ -209,7 +228,7 @@ class Settings:
     sharedStack: str | None = setting(
         None, "The stack with the registries and the certificate; null for that one itself."
     )
-    runId: str = setting("manual", "Label of every object of the run; csscgen run sets it.")
+    runId: str = setting("manual", "Label of every object of the run; csscgen run sets it.", form=LABEL)
     scenario: Scenario = field(default_factory=Scenario)
     registry: Registry = field(default_factory=Registry)
     signing: Signing = field(default_factory=Signing)
@@ -264,6 +283,12 @@ class Settings:
         return self.gatekeeper.responseCacheSeconds if self.ratify.cache else 0
 
     @property
+    def shared_part(self) -> dict[str, Any]:
+        """What a shared stack makes of its settings, to be compared: a run cannot change it for once."""
+        regions = [asdict(region) for region in self.registry.regions]
+        return {"kind": self.registry.kind, "regions": regions, "signing": asdict(self.signing)}
+
+    @property
     def plan(self) -> Plan:
         """What the scenario asks of the cluster."""
         scenario = self.scenario
@@ -305,6 +330,14 @@ class Settings:
                     f"ratify.{ours}TimeoutMs: {milliseconds} ms is not below gatekeeper.{theirs}TimeoutSeconds "
                     f"({seconds} s), so Gatekeeper would give up first and hide Ratify's error."
                 )
+        taken: dict[int, str] = {}
+        for key, port in (
+            ("cluster.apiServerPort", self.cluster.apiServerPort),
+            ("gatekeeper.port", self.gatekeeper.port),
+            ("ratify.port", self.ratify.port),
+        ):
+            if port and (other := taken.setdefault(port, key)) != key:
+                problems.append(f"{key}: {port} is the port of {other}; set another, or 0 for a free one.")
         sizes = [region.size for region in self.registry.regions]
         if not sizes:
             problems.append("registry.regions: there has to be at least one.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -21,11 +22,12 @@ class Unfit(ValueError):
     """A value that is not of its setting's type; the message says what is expected."""
 
 
-def unknown_key(key: str, known: Collection[str]) -> str:
-    """The sentence for a key that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]}?" if near else f"the known keys are {', '.join(sorted(known))}."
-    return f"{key}: there is no such key; {advice}"
+def unknown_key(key: object, known: Collection[str], prefix: str = "") -> str:
+    """The sentence for a key that does not exist, with the nearest one that does. ``prefix`` is its subject's name."""
+    dot = f"{prefix}." if prefix else ""
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    advice = f"did you mean {dot}{near[0]}?" if near else f"the known keys are {', '.join(sorted(known))}."
+    return f"{dot}{key}: there is no such key; {advice}"
 
 
 def read_fields(cls: type, value: object, prefix: str, problems: list[str]) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def read_fields(cls: type, value: object, prefix: str, problems: list[str]) -> d
     for key, raw in value.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if key not in known:
-            problems.append(unknown_key(name, {f"{prefix}.{k}" if prefix else k for k in known}))
+            problems.append(unknown_key(key, known, prefix))
             continue
         try:
             values[str(key)] = _bounded(convert(raw, hints[key]), known[key])
@@ -82,6 +84,8 @@ def _simple(raw: object, hint: Any) -> Any:
         if isinstance(raw, str) and raw.lower() in SWITCH:
             return SWITCH[raw.lower()]
         raise Unfit(f"expected on or off, got {raw!r}.")
+    if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
+        return raw
     if hint in (int, float):
         try:
             if isinstance(raw, bool):
@@ -89,7 +93,7 @@ def _simple(raw: object, hint: Any) -> Any:
             number = float(raw)  # type: ignore[arg-type]  # a TypeError is caught below
             if number != number or number in (float("inf"), float("-inf")) or (hint is int and number != int(number)):
                 raise ValueError
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise Unfit(f"expected {'a whole number' if hint is int else 'a number'}, got {raw!r}.") from None
         return hint(number)
     if isinstance(raw, str | int | float) and not isinstance(raw, bool):
@@ -115,11 +119,15 @@ def _object(raw: object, cls: Any) -> Any:
 
 
 def _bounded(value: Any, field: Field[Any]) -> Any:
+    if isinstance(value, str) and (form := field.metadata.get("form")) and not re.fullmatch(form[0], value):
+        raise Unfit(f"expected {form[1]}, got {value!r}.")
     least, greatest = field.metadata.get("minimum"), field.metadata.get("maximum")
     if value is None or (least is None and greatest is None):
         return value
     if (least is not None and value < least) or (greatest is not None and value > greatest):
-        bounds = f"from {least} to {greatest}" if greatest is not None else f"{least} or more"
+        bounds = f"{least} or more"
+        if greatest is not None:
+            bounds = f"from {least} to {greatest}" if least != greatest else f"{least}"
         raise Unfit(f"expected {bounds}, got {value}.")
     return value
 
@@ -127,5 +135,5 @@ def _bounded(value: Any, field: Field[Any]) -> Any:
 def _json(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -11,7 +11,7 @@ from csscgen.commands.printing import conclude
 @click.command()
 @options.on_stack
 @options.as_json
-@click.option("--run", "name", metavar="ID", help="The run to complete; the newest if it is not given.")
+@click.option("--run", "name", metavar="ID", help="The run to complete; the stack's newest if it is not given.")
 def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool, name: str | None) -> None:
     """Collect logs and queries into a run's folder, and report.
 
@@ -22,9 +22,13 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_j
     from csscgen import pipeline, runs
     from csscgen.collecting import collect
     from csscgen.context import open_context
+    from workloads.errors import UsageError
 
     context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
-    record = runs.load(runs.find(context.root, name))
+    context.outputs()  # refuses a stack that is not up before the record is touched
+    record = runs.load(runs.find(context.root, name, None if name else stack))
+    if record.stack != stack:
+        raise UsageError(f"Run {record.id} is one of stack {record.stack}, and the logs of {stack} are not its own.")
     with record.phase(context.progress, "collect"):
         collect(context, record)
     conclude(pipeline.report(context, record), as_json=as_json)

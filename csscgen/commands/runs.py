@@ -35,6 +35,10 @@ def list_(as_json: bool) -> None:
     from csscgen.stackfiles import project_root
 
     rows = [_row(folder) for folder in runs.every(project_root())]
+    if not as_json:
+        for row in rows:
+            seconds = row["p99_startup_seconds"]
+            row["p99_startup_seconds"] = None if seconds is None else f"{seconds:.3f}"
     table(rows, ["run", "verdict", "ready", "denied", "p99_startup_seconds", "engine"], as_json=as_json)
 
 

@@ -39,7 +39,7 @@ def install(names: tuple[str, ...], quiet: bool) -> None:
     progress = Progress(quiet=quiet)
     for tool in tools.missing(tools.select(names)):
         with progress.step(f"build {tool.name}"):
-            builds.install([tool], lambda _, what, done, total: progress.update(f"{done}/{total} {what}"))
+            builds.install([tool], lambda _, what, done, total: progress.count(what, done, total))
 
 
 @command.command("list")

@@ -12,7 +12,7 @@ import re
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -46,8 +46,7 @@ class EmbeddedEngine:
     def up(self, stack: str, config: Mapping[str, object], on_step: OnStep = ignore_step) -> Outcome:
         if config.get("platform") == "azure":
             raise UsageError(
-                f"Stack {stack} is on Azure, and making it needs the Pulumi CLI. Install it and use --engine cli; "
-                "preview works without."
+                f"Stack {stack} is on Azure, and making it needs the Pulumi CLI. Install it and use --engine cli."
             )
         with self._opened(stack) as state:
             return self._run(stack, config, state, on_step, dry=False)
@@ -90,19 +89,14 @@ class EmbeddedEngine:
     @contextmanager
     def _opened(self, stack: str) -> Iterator[StackState]:
         """The state of a stack under its lock; written on the way out, and removed if nothing is left in it."""
-        folder = self._folder(stack)
-        try:
-            with stack_lock(folder, stack):
-                state = self._load(stack)
-                try:
-                    yield state
-                finally:
-                    state.close()
-                    if state.empty():
-                        state.delete_file()
-        finally:
-            with suppress(OSError):
-                folder.rmdir()  # only if it is empty
+        with stack_lock(self._folder(stack), stack):
+            state = self._load(stack)
+            try:
+                yield state
+            finally:
+                state.close()
+                if state.empty():
+                    state.delete_file()
 
     def _run(
         self,

@@ -9,28 +9,36 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workloads.errors import UsageError
 
 
 @contextmanager
-def stack_lock(folder: Path, stack: str) -> Iterator[None]:
-    """Holds the lock of a stack; raises ``UsageError`` with the holder's pid if it is taken."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "lock"
+def stack_lock(folder: Path, stack: str, name: str = "lock") -> Iterator[None]:
+    """Holds the lock of a stack; raises ``UsageError`` with the holder's pid if it is taken.
+
+    The stack's folder is made for it, and removed again if nothing else is in it.
+    """
+    path = folder / name
     handle = _acquire(path, stack)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _acquire(path: Path, stack: str) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # its last holder has just removed the folder
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(handle).st_ino == os.stat(path).st_ino:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -15,9 +16,17 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes a file atomically, never readable by others on the way."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.new")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as handle:
-        handle.write(text)
-    os.replace(scratch, path)
+    try:
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as handle:
+            handle.write(text)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def digest(text: str) -> str:
+    """What tells one content of a file from another."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Replaced(ResourceProvider):
@@ -78,6 +87,7 @@ class LocalFile(Resource, module="local", name="File"):
     """A text file of mode 0600. It holds no secret: its text is in the state."""
 
     path: pulumi.Output[str]
+    text: pulumi.Output[str]
 
     def __init__(
         self,

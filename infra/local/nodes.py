@@ -147,7 +147,7 @@ def _stage(
 
 def node(number: int, cpu: str, memory: str, max_pods: int) -> Any:
     """The Node object of one simulated node, Ready from the start."""
-    resources = {"cpu": cpu, "memory": memory, "pods": str(max_pods)}
+    resources = {"cpu": cpu, "memory": memory, "pods": str(int(max_pods))}  # the CLI hands numbers on as floats
     name = f"node-{number:04d}"
     return {
         "apiVersion": "v1",

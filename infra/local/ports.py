@@ -17,11 +17,12 @@ class _PortsProvider(Replaced):
     inputs = ("names", "fixed")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        fixed = props["fixed"]
+        fixed = {name: int(port) for name, port in props["fixed"].items()}  # the CLI hands numbers on as floats
         for name, port in fixed.items():
             if not is_free(port):
                 raise ProcessError(f"Port {port}, which is set for {name}, is busy on 127.0.0.1; set another, or 0.")
-        free = iter(free_ports(len(props["names"])))
+        count = len(props["names"]) + len(fixed)
+        free = iter([port for port in free_ports(count) if port not in fixed.values()])
         return CreateResult("ports", {**props, "ports": {n: fixed.get(n) or next(free) for n in props["names"]}})
 
 

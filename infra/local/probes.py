@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 TIMEOUT_SECONDS = 2.0
@@ -30,18 +29,20 @@ def succeeds(probe: Mapping[str, Any]) -> bool:
         )
         with opener.open(probe["http"], timeout=TIMEOUT_SECONDS) as response:
             return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):
         return False
 
 
 def describe(probe: Mapping[str, Any]) -> str:
     """The probe in words, for an error message."""
-    if "tcp" in probe:
-        return f"nothing listens on 127.0.0.1:{int(probe['tcp'])}"
-    return f"{probe['http']} does not answer 200"
+    return f"nothing listens on {place(probe)}" if "tcp" in probe else f"{place(probe)} does not answer 200"
 
 
-@lru_cache(maxsize=32)
+def place(probe: Mapping[str, Any]) -> str:
+    """Where the probe asks."""
+    return f"127.0.0.1:{int(probe['tcp'])}" if "tcp" in probe else str(probe["http"])
+
+
 def _context(ca: str, cert: str | None, key: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     if cert:

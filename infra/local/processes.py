@@ -28,7 +28,7 @@ from workloads.errors import ProcessError
 MARKER = "CSSCGEN_PROCESS"
 LAST_LINES = 12
 POLL_SECONDS = 0.03
-REPLACING = ("argv", "env", "log", "name", "folder")
+REPLACING = ("argv", "env", "log", "name", "folder", "files")
 
 
 def started_ticks(pid: int) -> int | None:
@@ -53,8 +53,14 @@ def start(props: Mapping[str, Any]) -> dict[str, Any]:
     """Starts the process and waits until its probe succeeds; returns pid and start time.
 
     Raises ProcessError with the last lines of its log if it ends first or is not ready in time; it is stopped then.
+    Nothing is started if somebody else answers its probe already, who would be taken for it.
     """
     name, argv, log = props["name"], [str(word) for word in props["argv"]], Path(props["log"])
+    if probes.succeeds(props["ready"]):
+        raise ProcessError(
+            f"{name} was not started: another process answers at {probes.place(props['ready'])}. Stop that one, or "
+            "destroy the stack and bring it up again, with other ports."
+        )
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**_inherited(), **props["env"], MARKER: marker(props)}
     try:
@@ -129,15 +135,18 @@ def last_lines(log: Path, count: int = LAST_LINES) -> str:
 
 def _await_ready(props: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + props["timeout"]
-    while not probes.succeeds(props["ready"]):
-        if process.poll() is not None:
+    while True:
+        ready = probes.succeeds(props["ready"])
+        if process.poll() is not None:  # then somebody else may have answered on its port
             raise ProcessError(
                 f"{props['name']} ended with exit code {process.returncode} before it was ready. "
                 f"The last lines of {props['log']}:\n{last_lines(Path(props['log']))}"
             )
+        if ready:
+            return
         if time.monotonic() > deadline:
             raise ProcessError(
-                f"{props['name']} was not ready after {props['timeout']} s ({probes.describe(props['ready'])}). "
+                f"{props['name']} was not ready after {props['timeout']:g} s ({probes.describe(props['ready'])}). "
                 f"The last lines of {props['log']}:\n{last_lines(Path(props['log']))}"
             )
         time.sleep(POLL_SECONDS)
@@ -154,18 +163,23 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
+def _identity(props: Mapping[str, Any]) -> tuple[int, int]:
+    """Pid and start time, which the CLI hands back as floats."""
+    return int(props["pid"]), int(props["started"])
+
+
 class _Provider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult(marker(props), {**props, **start(props)})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         replaces = [key for key in REPLACING if olds.get(key) != news.get(key)]
-        if not is_alive(olds["pid"], olds["started"]):
+        if not is_alive(*_identity(olds)):
             replaces.append("pid")
         return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=True)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        stop(props["pid"], props["started"], props["patience"])
+        stop(*_identity(props), props["patience"])
 
     def recover(self, props: dict[str, Any]) -> None:
         """Stops what a create that was cut off may have left: the process is there, but no state has its pid."""
@@ -178,6 +192,7 @@ class LocalProcess(Resource, module="local", name="Process"):
 
     ``ready`` is a probe (:mod:`infra.local.probes`), ``patience`` the seconds between SIGTERM and SIGKILL, ``timeout``
     the seconds that it may take to become ready. ``env`` is all that it gets of an environment beside PATH and locale.
+    ``files`` are digests of the files that it reads when it starts: it is started anew when one changes.
     """
 
     name: pulumi.Output[str]
@@ -194,6 +209,7 @@ class LocalProcess(Resource, module="local", name="Process"):
         log: pulumi.Input[str],
         ready: Mapping[str, pulumi.Input[Any]],
         env: Mapping[str, pulumi.Input[str]] | None = None,
+        files: Sequence[pulumi.Input[str]] = (),
         timeout: float = 60,
         patience: float = 2,
         opts: pulumi.ResourceOptions | None = None,
@@ -205,6 +221,7 @@ class LocalProcess(Resource, module="local", name="Process"):
             "log": log,
             "ready": dict(ready),
             "env": dict(env or {}),
+            "files": list(files),
             "timeout": timeout,
             "patience": patience,
             "pid": None,

@@ -90,13 +90,13 @@ class Ratify(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("ratify-perf:local:Ratify", name, None, opts)
-        text = pulumi.Output.all(certificate, policy).apply(
+        text = pulumi.Output.from_input(policy).apply(
             lambda known: json.dumps(
                 configuration(
                     settings,
                     cache=site.file("ratify/blobs"),
                     certificate=site.file("ratify/trust.crt"),
-                    trust_policy=known[1],
+                    trust_policy=known,
                 ),
                 indent=2,
                 sort_keys=True,

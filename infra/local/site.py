@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 
 from infra.local import tools
-from infra.local.files import LocalFile, LocalFolder
+from infra.local.files import LocalFile, LocalFolder, digest
 from infra.local.keys import LocalCertificates
 from infra.local.ports import LocalPorts
 from infra.local.processes import LocalProcess
@@ -67,7 +67,9 @@ class Site:
         """Starts a binary that :mod:`infra.local.tools` knows, or any executable by its path.
 
         ``metrics`` is the URL that the harness scrapes; one with https is asked with the site's own client certificate.
+        The process is started anew when the certificates change, or a file that it is started ``after``.
         """
+        read = [self.certificates.ca_pem, *(resource.text for resource in after if isinstance(resource, LocalFile))]
         known = binary in {b for tool in tools.TOOLS.values() for b in tool.packages}
         process = LocalProcess(
             name,
@@ -76,6 +78,7 @@ class Site:
             log=self.file(f"logs/{name}.log"),
             ready=ready,
             env=env,
+            files=[text.apply(digest) for text in read],
             patience=patience,
             opts=pulumi.ResourceOptions(parent=parent, depends_on=[self.folder, self.certificates, *after]),
         )

@@ -42,6 +42,7 @@ def shared(settings: Settings, folder: Path) -> None:
     pulumi.export("signingCertificate", certificate.certificate)
     pulumi.export("trustPolicy", ratify.trust_policy())
     pulumi.export("targets", here.targets)
+    pulumi.export("declared", settings.shared_part)
 
 
 def run(settings: Settings, folder: Path) -> None:

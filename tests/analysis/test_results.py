@@ -104,7 +104,7 @@ def test_the_terminal_shows_the_figures_in_aligned_lines(folder):
     assert re.search(r"^Verification {7}requests 10 · p50 6.25 ms · p95 77.5 ms", text, re.M)
     assert re.search(r"^Answers to Ratify {2}200 30 · 401 4 · 429 3$", text, re.M)
     assert re.search(r"^Reasons {12}1 × admission webhook denied the request$", text, re.M)
-    assert "Every cache was off" in text
+    assert "No result was cached" in text
 
 
 def test_a_warm_run_says_what_its_figures_stand_for(tmp_path):

@@ -168,13 +168,14 @@ def find(binary: str) -> Binary | None:
     tool = tool_of(binary)
     variable = environment_variable(binary)
     if value := os.environ.get(variable):
-        if not os.access(value, os.X_OK):
+        own = Path(value).absolute()  # a process is started in another folder
+        if not own.is_file() or not os.access(own, os.X_OK):
             raise ToolError(f"{variable} names {value}, which is not an executable file.")
-        return Binary(binary, Path(value), "environment", _version(tool, value))
+        return Binary(binary, own, "environment", _version(tool, str(own)))
     if tool.version_args and (on_path := shutil.which(binary)):
         version = _version(tool, on_path)
         if version and _fits(tool, version):
-            return Binary(binary, Path(on_path), "path", version)
+            return Binary(binary, Path(on_path).absolute(), "path", version)
     cached = cache_folder(tool) / binary
     if cached.exists():
         return Binary(binary, cached, "cache", pinned_version(tool))

