@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 from csscgen.cluster import ApiError, Cluster
 from workloads.errors import DeadlineError
@@ -36,18 +37,19 @@ async def _ask(kubeconfig: str, plan: Plan, host: str, deadline: float) -> float
         "spec": {"containers": [{"name": "probe", "image": image}], "automountServiceAccountToken": False},
     }
     started = time.monotonic()
-    said = "it was admitted"
-    async with Cluster(kubeconfig) as cluster:
-        while time.monotonic() - started < deadline:
-            try:
-                await cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod, {"dryRun": "All"})
-                said = "it was admitted"
-            except ApiError as error:
-                said = str(error)
-                if "validation.gatekeeper.sh" in said and "denied the request" in said:
-                    return time.monotonic() - started
-            await asyncio.sleep(POLL_SECONDS)
+    said = "there was no answer"
+    with suppress(TimeoutError):
+        async with Cluster(kubeconfig) as cluster, asyncio.timeout(deadline):
+            while True:
+                try:
+                    await cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod, {"dryRun": "All"})
+                    said = "it was admitted"
+                except ApiError as error:
+                    said = str(error)
+                    if "validation.gatekeeper.sh" in said and "denied the request" in said:
+                        return time.monotonic() - started
+                await asyncio.sleep(POLL_SECONDS)
     raise DeadlineError(
-        f"After {deadline:.0f} s admission still does not refuse a pod with an unsigned image ({said}). The logs of "
+        f"After {deadline:g} s admission still does not refuse a pod with an unsigned image ({said}). The logs of "
         "Gatekeeper and Ratify say why; without enforcement a run would measure nothing."
     )

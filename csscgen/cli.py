@@ -6,7 +6,9 @@ A command's module is imported when the command is used, so that ``csscgen --hel
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -18,7 +20,7 @@ COMMANDS = {
     "up": "Bring up a stack and the shared stack that it needs, without load.",
     "preview": "Show what up would do.",
     "destroy": "Remove what a stack made.",
-    "outputs": "Print the outputs of a stack.",
+    "outputs": "Print the outputs of a stack as JSON.",
     "artifacts": "Seed signed images.",
     "load": "Send a stack's load and record what becomes of it.",
     "collect": "Collect logs and queries into a run's folder, and report.",
@@ -60,10 +62,14 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """The entry point: errors of this project are told in a sentence, with the exit code that they carry."""
+def main(words: Sequence[str] | None = None) -> None:
+    """The entry point: errors of this project are told in a sentence, with the exit code that they carry.
+
+    ``words`` are the command line's after the program's name; those of this process if there are none.
+    """
     try:
-        cli.main(standalone_mode=False)
+        cli.main(words, standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as left:
         sys.exit(left.exit_code)
     except click.ClickException as error:
@@ -76,4 +82,9 @@ def main() -> None:
         print("Interrupted.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
+        # Whoever read stdout has gone. What is left in its buffer must not be written at exit, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)

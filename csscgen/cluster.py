@@ -19,7 +19,12 @@ from workloads.errors import ClusterError
 
 LIST_LIMIT = 500
 WATCH_SECONDS = 300
+REQUEST_SECONDS = 70
+"""How long an answer is waited for; the API server itself gives a request up after 60."""
 GONE = 410
+TOO_MANY_REQUESTS = 429
+MAX_FAILURES = 20
+PAUSE_SECONDS = 0.05
 
 
 class ApiError(ClusterError):
@@ -43,9 +48,12 @@ class Cluster:
         except (config.ConfigException, ValueError, KeyError, TypeError) as error:
             raise ClusterError(f"The stack's kubeconfig cannot be used: {error}") from error
         self.server: str = settings.host
-        self._context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-        if settings.cert_file:
-            self._context.load_cert_chain(settings.cert_file, settings.key_file)
+        try:
+            self._context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+            if settings.cert_file:
+                self._context.load_cert_chain(settings.cert_file, settings.key_file)
+        except OSError as error:
+            raise ClusterError(f"The certificates in the stack's kubeconfig cannot be used: {error}") from error
         token = settings.get_api_key_with_prefix("BearerToken", "authorization")
         self._headers = {"Authorization": token} if token else {}
         self._session: aiohttp.ClientSession | None = None
@@ -55,7 +63,8 @@ class Cluster:
             self.server,
             headers=self._headers,
             connector=aiohttp.TCPConnector(ssl=self._context, limit=0),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            # A watch is ended by the server after WATCH_SECONDS; one that is silent for longer has lost its server.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SECONDS + 30),
             read_bufsize=1 << 20,
         )
         return self
@@ -71,29 +80,46 @@ class Cluster:
         assert self._session is not None
         headers = {"Content-Type": "application/json"} if body is not None else {}
         data = orjson.dumps(body) if body is not None else None
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
         try:
-            async with self._session.request(method, path, data=data, params=params, headers=headers) as response:
+            async with self._session.request(
+                method, path, data=data, params=params, headers=headers, timeout=timeout
+            ) as response:
                 text = await response.read()
-        except aiohttp.ClientError as error:
-            raise ClusterError(f"The API server at {self.server} did not answer {method} {path}: {error}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ClusterError(
+                f"The API server at {self.server} did not answer {method} {path}: {error or type(error).__name__}"
+            ) from error
         answer = _decoded(text)
         if response.status >= 400:
             raise ApiError(str(answer.get("message", text[:200].decode(errors="replace"))), response.status)
         return answer
 
     async def list(self, path: str, params: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
-        """All items of a collection, page by page, and the resource version that a watch goes on from."""
+        """All items of a collection, page by page, and the resource version that a watch goes on from.
+
+        Raises ApiError(410) if that took so long that the next page is gone, ClusterError for what is no list.
+        """
         items: list[dict[str, Any]] = []
         page = {**params, "limit": str(LIST_LIMIT)}
         while True:
             answer = await self.request("GET", path, params=page)
-            items += answer["items"]
-            if not (token := answer["metadata"].get("continue")):
-                return items, answer["metadata"]["resourceVersion"]
+            try:
+                items += answer["items"] or ()
+                token, version = answer["metadata"].get("continue"), answer["metadata"]["resourceVersion"]
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ClusterError(
+                    f"The API server at {self.server} answered GET {path} with what is no list."
+                ) from error
+            if not token:
+                return items, version
             page["continue"] = token
 
     async def watch(self, path: str, params: Mapping[str, str], version: str) -> AsyncIterator[dict[str, Any]]:
-        """The events after ``version`` until the server ends the watch. Raises ApiError(410) if it is too old."""
+        """The events after ``version`` until the server ends the watch; each has a type and an object with metadata.
+
+        Raises ApiError(410) if ``version`` is too old, ClusterError for a line that is no event.
+        """
         assert self._session is not None
         asked = {
             **params,
@@ -110,17 +136,25 @@ class Cluster:
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    event: dict[str, Any] = orjson.loads(line)
-                    if event["type"] == "ERROR":
-                        raise ApiError(str(event["object"].get("message")), event["object"].get("code", 500))
-                    yield event
+                    yield self._event(path, line)
+
+    def _event(self, path: str, line: bytes) -> dict[str, Any]:
+        try:
+            event: dict[str, Any] = orjson.loads(line)
+            if event["type"] == "ERROR":
+                raise ApiError(str(event["object"].get("message")), event["object"].get("code", 500))
+            event["object"]["metadata"]["resourceVersion"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            shown = line[:80].decode(errors="replace")
+            raise ClusterError(f"The watch of {path} at {self.server} sent what is no event: {shown!r}") from error
+        return event
 
 
 class Watcher:
     """LIST, then WATCH for as long as it is awaited: resumed where it broke off, listed anew when that is too old.
 
-    ``on_event`` is called with ``ADDED``, ``MODIFIED`` or ``DELETED`` and the object; after a second LIST with what the
-    watch has missed.
+    ``on_event`` is called with ``LISTED`` and the object for what was there at the first LIST, from then on with
+    ``ADDED``, ``MODIFIED`` or ``DELETED``; after a second LIST with what the watch has missed.
     """
 
     def __init__(self, cluster: Cluster, path: str, params: Mapping[str, str]) -> None:
@@ -134,13 +168,14 @@ class Watcher:
         """Set once the first LIST is through: from here on nothing is missed."""
 
     async def run(self, on_event: Any) -> None:
-        """Watches until cancelled. Raises ClusterError if the API server stays away."""
+        """Watches until cancelled. Raises ApiError if the API server refuses, ClusterError if it stays away."""
         version: str | None = None
         failures = 0
         while True:
             try:
                 if version is None:
                     version = await self._relist(on_event)
+                    failures = 0
                     self.listed.set()
                 async for event in self._cluster.watch(self._path, self._params, version):
                     version = event["object"]["metadata"]["resourceVersion"]
@@ -148,16 +183,22 @@ class Watcher:
                     if event["type"] != "BOOKMARK":
                         self._remember(event["type"], event["object"])
                         on_event(event["type"], event["object"])
-            except ApiError as error:
-                if error.code != GONE:
-                    raise
-                version = None
-                self.relists += 1
-            except (aiohttp.ClientError, ClusterError, ValueError) as error:
+                await asyncio.sleep(
+                    PAUSE_SECONDS
+                )  # so that a server that ends every watch at once is not asked on and on
+            except (aiohttp.ClientError, ClusterError, TimeoutError) as error:
+                code = error.code if isinstance(error, ApiError) else None
+                if code == GONE:
+                    version = None
+                    self.relists += 1
+                elif code is not None and code != TOO_MANY_REQUESTS and code < 500:
+                    raise ApiError(
+                        f"The API server refuses the watch of {self._path} with {code}: {error}", code
+                    ) from error
                 failures += 1
-                if failures > 20:
+                if failures > MAX_FAILURES:
                     raise ClusterError(f"The watch of {self._path} broke off for good: {error}") from error
-                await asyncio.sleep(min(0.05 * 2**failures, 2))
+                await asyncio.sleep(min(PAUSE_SECONDS * 2**failures, 2))
 
     async def _relist(self, on_event: Any) -> str:
         items, version = await self._cluster.list(self._path, self._params)
@@ -167,7 +208,7 @@ class Watcher:
                 self._remember("DELETED", item)
                 on_event("DELETED", item)
         for uid, item in found.items():
-            kind = "MODIFIED" if uid in self._known else "ADDED"
+            kind = "MODIFIED" if uid in self._known else "ADDED" if self.listed.is_set() else "LISTED"
             self._remember(kind, item)
             on_event(kind, item)
         return version

@@ -23,14 +23,17 @@ COUNTERS = {
 def collect(context: Context, run: Run) -> None:
     """Brings logs and Prometheus' answers into the run's folder.
 
-    Raises CollectError if a Prometheus that the stack has does not answer.
+    Raises CollectError if a log cannot be copied, or a Prometheus that the stack has does not answer.
     """
     outputs, shared = context.outputs(), context.shared_outputs()
     logs = run.folder / "logs"
     logs.mkdir(exist_ok=True)
     for name, target in {**(outputs.get("targets") or {}), **(shared.get("targets") or {})}.items():
-        if (log := Path(target["log"])).exists():
-            shutil.copyfile(log, logs / f"{name}.log")
+        try:
+            if (log := Path(target["log"])).exists():
+                shutil.copyfile(log, logs / f"{name}.log")
+        except OSError as error:
+            raise CollectError(f"The log of {name} could not be copied: {error}") from error
     if (url := outputs.get("prometheus")) and run.window:
         run.prometheus = ask_prometheus(str(url), run.window, context.settings.monitoring.scrapeSeconds)
         run.save()

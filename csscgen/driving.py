@@ -15,12 +15,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from analysis.files import write_atomically
 from analysis.samples import SampleWriter
 from csscgen.arming import await_enforcement
 from csscgen.context import Context
 from csscgen.loading import Request, create
 from csscgen.observing import Observer
-from csscgen.runs import Run, write
+from csscgen.runs import Run
 from csscgen.scraping import Scraper, Target
 from csscgen.tracking import Tracker
 from infra.engine import StepEvent
@@ -50,19 +51,20 @@ def drive(context: Context, run: Run) -> None:
             observer.__enter__()
         try:
             with run.phase(context.progress, "load"):
-                requests += _load(context, outputs, observer.tracker, usage)
-                run.window = {"start": min((r.sent for r in requests), default=time.time()), "end": time.time()}
+                _load(context, outputs, observer.tracker, usage, requests)
             with run.phase(context.progress, "settle"):
                 _settle(context, run, observer, usage)
         finally:
-            if run.window:
-                run.window["end"] = time.time()
+            if requests:
+                run.window = {"start": min(request.sent for request in requests), "end": time.time()}
             usage.end()
-            observer.__exit__()
     finally:
-        run.harness = usage.figures()
-        run.save()
-        _record(run.folder, observer.tracker, requests, scraper)
+        try:
+            observer.__exit__()
+        finally:
+            run.harness = usage.figures()
+            run.save()
+            _record(run.folder, observer.tracker, requests, scraper)
 
 
 def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> None:
@@ -77,24 +79,23 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
         context.progress.say(f"  {live.text()}")
 
 
-def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Usage) -> list[Request]:
-    """Sends the load in the way that the settings ask for."""
+def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Usage, requests: list[Request]) -> None:
+    """Sends the load in the way that the settings ask for; ``requests`` gets what is answered, broken off or not."""
     settings = context.settings
     bodies = workload_objects(settings.plan, outputs["registry"])
+
+    def answered(request: Request) -> None:
+        requests.append(request)
+        if request.status == "failed":
+            tracker.refuse(request.workload, request.message or "refused")
+        context.progress.update(f"{request.object} {request.status}")
+
     if settings.load.mode == "created":
         usage.start()
-        requests = create(
-            outputs["kubeconfig"],
-            bodies,
-            settings.load.rate,
-            lambda r: context.progress.update(f"{r.object} {r.status}"),
-        )
+        create(outputs["kubeconfig"], bodies, settings.load.rate, answered)
     else:
-        requests = _declare(context, bodies, usage)
-    for request in requests:
-        if request.status == "failed":
-            tracker.deny(request.workload, request.message or "refused")
-    return requests
+        for request in _declare(context, bodies, usage):
+            answered(request)
 
 
 def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> list[Request]:
@@ -160,7 +161,7 @@ class Live:
         )
 
     def _sum(self, component: str, pattern: re.Pattern[bytes]) -> float:
-        pages = [page for name, page in self._observer.scraper.latest.items() if name.startswith(component)]
+        pages = [page for name, page in list(self._observer.scraper.latest.items()) if name.startswith(component)]
         return sum(float(value) for page in pages for value in pattern.findall(page))
 
 
@@ -200,4 +201,4 @@ def _record(folder: Path, tracker: Tracker, requests: Iterable[Request], scraper
 
 
 def _lines(file: Path, records: Iterable[dict[str, Any]]) -> None:
-    write(file, "".join(f"{json.dumps(record)}\n" for record in records))
+    write_atomically(file, "".join(f"{json.dumps(record)}\n" for record in records).encode())

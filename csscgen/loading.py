@@ -42,9 +42,9 @@ class Request:
 def create(
     kubeconfig: str, bodies: Sequence[dict[str, Any]], rate: float, on_answer: Callable[[Request], None]
 ) -> list[Request]:
-    """Creates the objects at ``rate`` per second and returns what became of each.
+    """Creates the objects at ``rate`` per second and returns what became of each; one that got no answer has failed.
 
-    Raises ClusterError if the API server cannot be reached at all.
+    ``on_answer`` is told of each at once. Raises ClusterError if the kubeconfig cannot be used.
     """
     return asyncio.run(_create(kubeconfig, bodies, rate, on_answer))
 

@@ -9,22 +9,23 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Self, TypeVar
+from contextlib import suppress
+from typing import Any, Self
 
 from csscgen.cluster import Cluster, Watcher
 from csscgen.scraping import Scraper
 from csscgen.tracking import Tracker
-from workloads.errors import ClusterError, DeadlineError
+from workloads.errors import ClusterError, DeadlineError, ProjectError
 from workloads.ratify.objects import RUN_LABEL, Plan
 
 KINDS = {"deployment": "/apis/apps/v1/deployments", "job": "/apis/batch/v1/jobs"}
 START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+CANCEL_SECONDS = 5.0
 POLL_SECONDS = 0.1
 TELL_SECONDS = 1.0
-
-T = TypeVar("T")
 
 
 class Observer:
@@ -40,36 +41,45 @@ class Observer:
         self.relists = 0
         self._plan = plan
         self._kubeconfig = kubeconfig
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="observer", daemon=True)
         self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._work: Future[None] | None = None
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="observer", daemon=True)
         self._thread.start()
         ready = threading.Event()
-        self._work = self._submit(self._observe(ready))
-        end = time.monotonic() + START_SECONDS
-        while not ready.wait(POLL_SECONDS):
-            self._check()
-            if time.monotonic() > end:
-                self.__exit__()
-                raise ClusterError(f"Watching the cluster did not begin within {START_SECONDS:.0f} s.")
+        try:
+            self._work = asyncio.run_coroutine_threadsafe(self._observe(ready), self._loop)
+            end = time.monotonic() + START_SECONDS
+            while not ready.wait(POLL_SECONDS):
+                self._check()
+                if time.monotonic() > end:
+                    raise ClusterError(f"Watching the cluster did not begin within {START_SECONDS:.0f} s.")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Takes the last samples and stops."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        """Takes the last samples and stops. Does nothing if it was not entered, or was left already."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        loop.call_soon_threadsafe(self._stopping.set)
         try:
             if self._work is not None:
-                self._work.result(START_SECONDS)
-        except (ClusterError, TimeoutError):
+                self._work.result(STOP_SECONDS)
+        except (ProjectError, TimeoutError):
             pass  # told by wait(), or by what is missing in the result
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(START_SECONDS)
-            if not self._loop.is_running():
-                self._loop.close()
+            with suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(CANCEL_SECONDS)
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(CANCEL_SECONDS)
+            if not loop.is_running():
+                loop.close()
 
     def wait(self, deadline_seconds: float, quiet_seconds: float, on_poll: Callable[[], None]) -> None:
         """Returns when every pod's outcome is known; ``on_poll`` is called every second until then.
@@ -94,9 +104,6 @@ class Observer:
         if self._work is not None and self._work.done():
             self._work.result()
 
-    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
     async def _observe(self, ready: threading.Event) -> None:
         ours = {"labelSelector": f"{RUN_LABEL}={self._plan.run_id}"}
         scraped = asyncio.Event()
@@ -111,13 +118,13 @@ class Observer:
             try:
                 beginnings = [watcher.listed.wait() for watcher in watchers] + [scraped.wait()]
                 beginning = asyncio.gather(*beginnings)
-                first: list[asyncio.Future[Any]] = [beginning, *watching]
+                first: list[asyncio.Future[Any]] = [beginning, scraping, *watching]
                 await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if beginning.done():
                     ready.set()
-                # The watches end only by failing, the scraper when it is told to stop.
+                # The watches end only by failing, the scraper that way or when it is told to stop.
                 await asyncio.wait([scraping, *watching], return_when=asyncio.FIRST_COMPLETED)
-                for task in watching:
+                for task in (scraping, *watching):
                     if task.done():
                         task.result()
             finally:
@@ -127,3 +134,11 @@ class Observer:
                 beginning.cancel()
                 await asyncio.gather(beginning, scraping, *watching, return_exceptions=True)
                 self.relists = sum(watcher.relists for watcher in watchers)
+
+
+async def _cancel_all() -> None:
+    """Ends what is still under way on this loop."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EVERY_SECONDS = 10.0
+BAR_WIDTH = 24
 
 
 class Progress:
@@ -43,6 +44,14 @@ class Progress:
         elif time.monotonic() - self._told >= EVERY_SECONDS:
             self._told = time.monotonic()
             self.say(f"  {self._step}: {text}")
+
+    def count(self, text: str, done: int, total: int) -> None:
+        """How far the current step is, as a bar."""
+        if not total:
+            self.update(text)
+            return
+        filled = BAR_WIDTH * done // total
+        self.update(f"{'█' * filled}{'░' * (BAR_WIDTH - filled)} {done} of {total} {text}")
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -25,10 +25,10 @@ def group(message: str) -> str:
 
     A denial lists every image that failed; each distinct complaint is kept once.
     """
+    message = " ".join(message.split())
     for pattern, replacement in _VARIABLE:
         message = pattern.sub(replacement, message)
-    head, *complaints = (part.strip(" ,\n") for part in _REPEATED.split(message))
-    parts = list(dict.fromkeys(complaints))
-    text = f"{head} {'; '.join(parts)}" if parts else head
-    text = " ".join(text.split())
+    head, *complaints = (part.strip(" ,") for part in _REPEATED.split(message))
+    parts = "; ".join(dict.fromkeys(filter(None, complaints)))
+    text = f"{head} {parts}".strip()
     return text if len(text) <= LIMIT else f"{text[: LIMIT - 1]}…"

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import csscgen
+from analysis.files import write_atomically
 from csscgen.progress import Progress
 from workloads.errors import UsageError
 
 FOLDER_VARIABLE = "CSSCGEN_RUNS"
+ID = re.compile(r"(.+)-(\d{8}-\d{6})-[0-9a-f]{4}")
 
 
 def folder(root: Path) -> Path:
@@ -33,9 +35,14 @@ def now() -> str:
 
 
 def new_id(stack: str) -> str:
-    """A run's id: stack, time and four random digits; short enough to be the value of a label."""
+    """A run's id: stack, time and four random digits; a name for a folder, and the value of a Kubernetes label."""
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{stack[:40]}-{moment}-{secrets.token_hex(2)}"
+    return f"{_beginning(stack)}-{moment}-{secrets.token_hex(2)}"
+
+
+def _beginning(stack: str) -> str:
+    """A stack's name as a run's id begins with it: a label's value takes neither every character nor every length."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", stack)[:40].lstrip("-._") or "run"
 
 
 @dataclass
@@ -66,7 +73,7 @@ class Run:
         """Writes run.json."""
         known = {key: value for key, value in asdict(self).items() if key != "folder"}
         content = {"run_id": self.id, "family": "ratify", **known, "machine": machine()}
-        write(self.folder / "run.json", json.dumps(content, indent=2) + "\n")
+        write_atomically(self.folder / "run.json", json.dumps(content, indent=2).encode() + b"\n")
 
     @contextmanager
     def phase(self, progress: Progress, name: str) -> Iterator[None]:
@@ -106,26 +113,20 @@ def versions(tools: Mapping[str, str | None]) -> dict[str, str | None]:
     return {"csscgen": csscgen.__version__, **tools, **packages}
 
 
-def write(file: Path, text: str) -> None:
-    """Writes a file atomically."""
-    scratch = file.with_name(f".{file.name}.new")
-    scratch.write_text(text)
-    os.replace(scratch, file)
-
-
-def find(root: Path, name: str | None) -> Path:
+def find(root: Path, name: str | None, stack: str | None = None) -> Path:
     """The folder of a run by its id, a unique beginning of it, or its path; without a name the newest.
 
-    Raises UsageError if there is none such, or more than one.
+    With ``stack`` only the runs of that stack are looked at. Raises UsageError if there is none such, or more than one.
     """
     if name and (Path(name) / "run.json").exists():
         return Path(name).resolve()
-    folders = every(root)
+    folders = [each for each in every(root) if stack is None or _parts(each)[0] == _beginning(stack)]
     found = [folder for folder in folders if folder.name == name] or [
         folder for folder in folders if name is None or folder.name.startswith(name)
     ]
     if not found:
-        raise UsageError(f"There is no run {name or ''} in {folder(root)}. `csscgen runs list` shows what there is.")
+        what = f"run {name}" if name else f"run of stack {stack}" if stack else "run"
+        raise UsageError(f"There is no {what} in {folder(root)}. `csscgen runs list` shows what there is.")
     if name and len(found) > 1:
         raise UsageError(f"{name} could be any of {', '.join(folder.name for folder in found)}.")
     return max(found, key=_moment)
@@ -136,10 +137,15 @@ def every(root: Path) -> list[Path]:
     return sorted((file.parent for file in folder(root).glob("*/run.json")), key=_moment)
 
 
+def _parts(folder: Path) -> tuple[str, str]:
+    """What a run's id says of its stack and of its time."""
+    match = ID.fullmatch(folder.name)
+    return (match[1], match[2]) if match else (folder.name, "")
+
+
 def _moment(folder: Path) -> tuple[str, str]:
-    """What a run's id says of its time, for sorting."""
-    match = re.search(r"\d{8}-\d{6}", folder.name)
-    return (match[0] if match else "", folder.name)
+    """For sorting by time."""
+    return (_parts(folder)[1], folder.name)
 
 
 def load(folder: Path) -> Run:
@@ -148,5 +154,5 @@ def load(folder: Path) -> Run:
         content = json.loads((folder / "run.json").read_text())
         known = {f.name for f in fields(Run)}
         return Run(folder, **{key: value for key, value in content.items() if key in known})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{folder / 'run.json'} is not the record of a run: {error}") from error

@@ -82,56 +82,78 @@ class Scraper:
     scrapes: list[Scrape] = field(default_factory=list)
     latest: dict[str, bytes] = field(default_factory=dict)
     """The last page of each target, for the live display."""
-    failures: dict[str, int] = field(default_factory=dict)
+    answer_seconds: float = 8.0
+    """How long a page is waited for."""
 
     async def run(self, stopping: asyncio.Event, ready: asyncio.Event) -> None:
-        """Scrapes on an absolute schedule until ``stopping``, and once more. ``ready`` is set after the first round."""
+        """Scrapes on an absolute schedule until ``stopping``, and once more. ``ready`` is set after the first round.
+
+        A round does not wait for a page of the one before: who answers slowly is asked less often, the others are not.
+        Raises CollectError if the client's certificate cannot be used.
+        """
         connector = aiohttp.TCPConnector(ssl=self._context() or True, limit=0)
-        timeout = aiohttp.ClientTimeout(total=max(5.0, self.seconds))
+        timeout = aiohttp.ClientTimeout(total=self.answer_seconds)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             due = time.monotonic()
-            while True:
-                last = stopping.is_set()
-                await self._round(session)
-                ready.set()
-                if last:
-                    return
+            running = self._round(session, {})
+            await asyncio.gather(*running.values())
+            ready.set()
+            while not stopping.is_set():
                 due = max(due + self.seconds, time.monotonic())
                 try:
                     async with asyncio.timeout(due - time.monotonic()):
                         await stopping.wait()
                 except TimeoutError:
-                    continue
+                    running = self._round(session, running)
+            await asyncio.gather(*running.values())
+            await asyncio.gather(*self._round(session, {}).values())
 
-    async def _round(self, session: aiohttp.ClientSession) -> None:
+    def _round(
+        self, session: aiohttp.ClientSession, before: Mapping[str, asyncio.Task[None]]
+    ) -> dict[str, asyncio.Task[None]]:
+        """Starts a reading of every target; of one whose reading before is still under way, only of its process."""
         now = time.time()
-        own = Target(HARNESS, None, os.getpid())
-        await asyncio.gather(*(self._read(session, target, now) for target in (*self.targets, own)))
+        running = {}
+        for target in (*self.targets, Target(HARNESS, None, os.getpid())):
+            process = process_usage(target.pid) if target.pid else None
+            task = before.get(target.name)
+            if task is not None and not task.done():
+                self.scrapes.append(Scrape(now, target.name, False, None, process))
+            else:
+                if task is not None:
+                    task.result()  # raises what is no failure of the target
+                task = asyncio.create_task(self._read(session, target, now, process))
+            running[target.name] = task
+        return running
 
-    async def _read(self, session: aiohttp.ClientSession, target: Target, now: float) -> None:
+    async def _read(
+        self, session: aiohttp.ClientSession, target: Target, now: float, process: tuple[float, float] | None
+    ) -> None:
         page = None
         if target.url is not None:
             try:
                 async with session.get(target.url) as response:
                     body = await response.read()
                     page = prune(target.name, body) if response.status == 200 else None
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                self.failures[target.name] = self.failures.get(target.name, 0) + 1
+            except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
+                pass
         if page is not None:
             self.latest[target.name] = page
-        process = process_usage(target.pid) if target.pid else None
         self.scrapes.append(Scrape(now, target.name, target.url is not None, page, process))
 
     def _context(self) -> ssl.SSLContext | None:
         if not self.client:
             return None
-        context = ssl.create_default_context(cafile=self.client["ca"])
-        context.load_cert_chain(*self.client["certificate"])
+        try:
+            context = ssl.create_default_context(cafile=self.client["ca"])
+            context.load_cert_chain(*self.client["certificate"])
+        except OSError as error:
+            raise CollectError(f"The certificate that metrics are read with cannot be used: {error}") from error
         return context
 
     def write(self, writer: SampleWriter) -> None:
-        """Decodes all that was read."""
-        for scrape in self.scrapes:
+        """Decodes all that was read, in the order of time."""
+        for scrape in sorted(self.scrapes, key=lambda scrape: scrape.time):
             writer.write(scrape.time, scrape.target, scrape.samples())
 
 

@@ -6,6 +6,7 @@ A stack is checked here before anything is touched: its name, its keys, the stac
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,10 @@ def read(root: Path, name: str, changes: Mapping[str, object] | None = None) -> 
     shared = None
     if settings.sharedStack:
         for_shared = {key: value for key, value in (changes or {}).items() if key in SHARED_SUBJECTS}
-        shared = read(root, settings.sharedStack, for_shared)
+        shared = read(root, settings.sharedStack, for_shared) if settings.sharedStack != name else None
+        if shared is None or shared.shared:
+            problem = f"sharedStack: {settings.sharedStack} refers to a shared stack itself, so it cannot be one."
+            raise SettingsError(where, [problem])
         sizes = [region.size for region in shared.settings.registry.regions]
         if settings.registry.size not in sizes:
             problem = f"registry.size: {shared.name} has no registry of size {settings.registry.size}, only {sizes}."
@@ -74,26 +78,37 @@ def parse_changes(words: Sequence[str]) -> dict[str, object]:
             raise UsageError(f"--set takes subject.key=value, such as registry.size=XS; got {word!r}.")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # a ValueError for what looks like a date and is none
             value = text
         if dot:
             inner = changes.setdefault(subject, {})
             if not isinstance(inner, dict):
                 raise UsageError(f"--set sets {subject} twice, once as a whole; set either it or its keys.")
             inner[key] = value
+        elif isinstance(changes.get(subject), dict):
+            raise UsageError(f"--set sets {subject} twice, once as a whole; set either it or its keys.")
         else:
             changes[subject] = value
     return changes
 
 
 def merged(config: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """``config`` with single keys changed."""
+    """``config`` with single keys changed. A subject may be there as JSON text, as the Pulumi CLI writes it."""
     result = dict(config)
     for subject, value in changes.items():
-        before = result.get(subject)
+        before = _object(result.get(subject))
         both = isinstance(value, Mapping) and isinstance(before, Mapping)
         result[subject] = {**before, **value} if both else value  # type: ignore[dict-item]  # both are mappings
     return result
+
+
+def _object(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _file(root: Path, name: str) -> dict[str, object]:
@@ -109,7 +124,7 @@ def _file(root: Path, name: str) -> dict[str, object]:
         content = yaml.safe_load(file.read_text()) or {}
         config = content.get("config") or {}
         return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, AttributeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark else ""
         raise SettingsError(f"stack {name}", [f"{file.name} is not a stack file{place}: mend its YAML."]) from None

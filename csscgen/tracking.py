@@ -44,11 +44,14 @@ class Pod:
 
 @dataclass
 class Denials:
-    """What admission said about the pods of one workload that were not created."""
+    """What was said about the pods of one workload that were not created."""
 
     reasons: Counter[str] = field(default_factory=Counter)
+    """What admission said when it refused them."""
+    troubles: Counter[str] = field(default_factory=Counter)
+    """Whatever else went wrong: a webhook that did not answer in time, a quota."""
     final: bool = False
-    """True if no further attempt will be made: the workload itself was denied, or its Job has failed."""
+    """True if no further attempt will be made: the workload itself was refused, or its Job has failed."""
 
 
 class Tracker:
@@ -65,8 +68,10 @@ class Tracker:
         self.ready = 0
         self.failed = 0
         self._seen: Counter[str] = Counter()
+        self._told: dict[str, int] = {}
+        """Times that each event, by uid, has happened so far."""
         self.changed_at = clock()
-        """When a pod last came further."""
+        """When a pod last came further, or a workload was first denied."""
 
     def on_pod(self, kind: str, pod: dict[str, Any]) -> None:
         """A watch event of a pod."""
@@ -80,11 +85,10 @@ class Tracker:
             record = self.pods[uid] = Pod(metadata["name"], metadata["namespace"], workload)
             self._seen[workload] += 1
             self._reach(record, "created", _epoch(metadata["creationTimestamp"]))
-        if kind == "DELETED":
-            if not record.is_ready and record.failure is None:
-                self._fail(record, "deleted before it was ready")
-            return
-        self._advance(record, pod)
+        if "spec" in pod:  # after a gap in the watch all that is known of a deleted pod is its name
+            self._advance(record, pod)
+        if kind == "DELETED" and not record.is_ready and record.failure is None:
+            self._fail(record, "deleted before it was ready")
 
     def on_workload(self, kind: str, workload: dict[str, Any]) -> None:
         """A watch event of a Deployment or Job: a Job that failed makes no further attempt."""
@@ -96,8 +100,16 @@ class Tracker:
                 self.denials[name].final = True
 
     def on_event(self, kind: str, event: dict[str, Any]) -> None:
-        """A watch event of a Kubernetes event: a controller could not create a pod, or a pod could not go on."""
+        """A watch event of a Kubernetes event: a controller could not create a pod, or a pod could not go on.
+
+        Events that were there before the watch are of an earlier load, and do not count.
+        """
         if kind == "DELETED":
+            return
+        uid, count = event["metadata"]["uid"], _count(event)
+        times = count - self._told.get(uid, 0)
+        self._told[uid] = count
+        if kind == "LISTED" or times <= 0:
             return
         about = event.get("involvedObject") or event.get("regarding") or {}
         message = event.get("message") or event.get("note") or ""
@@ -109,19 +121,19 @@ class Tracker:
                 "type": event.get("type"),
                 "reason": event.get("reason"),
                 "message": message,
-                "count": event.get("count") or 1,
+                "count": count,
             }
         )
-        if event.get("reason") == "FailedCreate" and DENIED in message:
+        if event.get("reason") == "FailedCreate":
             name = str(about.get("name"))
             # A ReplicaSet is named after its Deployment, with a hash behind.
             name = name.rpartition("-")[0] if about.get("kind") == "ReplicaSet" else name
             if name in self.denials:
-                self.denials[name].reasons[group(message)] += 1
+                self._not_created(name, message, times)
 
-    def deny(self, workload: str, message: str) -> None:
-        """The workload itself was refused, and its pods with it."""
-        self.denials[workload].reasons[group(message)] += 1
+    def refuse(self, workload: str, message: str) -> None:
+        """The workload itself could not be created, and its pods with it: they are denied if that was admission."""
+        self._not_created(workload, message, 1)
         self.denials[workload].final = True
 
     @property
@@ -159,9 +171,9 @@ class Tracker:
                 end, reason = "ready", ""
             yield self._record(pod.workload, end, reason, pod)
         for workload, lacking in self._lacking().items():
-            reasons = self.denials[workload].reasons
-            end = "denied" if reasons else "missing"
-            said = reasons.most_common() or [("never created", 1)]
+            denials = self.denials[workload]
+            end = "denied" if denials.reasons else "missing"
+            said = (denials.reasons or denials.troubles or Counter(["never created"])).most_common()
             shares = _shares([count for _, count in said], lacking)
             for (reason, _), share in zip(said, shares, strict=True):
                 for _ in range(share):
@@ -181,6 +193,15 @@ class Tracker:
             "end": end,
             "reason": reason or None,
         }
+
+    def _not_created(self, workload: str, message: str, times: int) -> None:
+        denials = self.denials[workload]
+        if DENIED in message:
+            if not denials.reasons:
+                self.changed_at = self._clock()  # it has ``quiet_seconds`` from here on to try again
+            denials.reasons[group(message)] += times
+        else:
+            denials.troubles[group(message)] += times
 
     def _lacking(self) -> dict[str, int]:
         """Pods of each workload that the plan expects and that were never seen."""
@@ -218,6 +239,11 @@ class Tracker:
             self.failed += 1
         record.failure = reason
         self.changed_at = self._clock()
+
+
+def _count(event: dict[str, Any]) -> int:
+    """How often an event has happened; the newer events API counts in a series."""
+    return event.get("count") or (event.get("series") or {}).get("count") or 1
 
 
 def _shares(weights: list[int], total: int) -> list[int]:

@@ -26,7 +26,8 @@ def read_settings() -> Settings:
     for known in fields(Settings):
         if (value := config.get(known.name)) is not None:
             raw[known.name] = value
-    raw.update(json.loads(os.environ.get("CSSCGEN_CONFIG", "{}")))
+    changed = json.loads(os.environ.get("CSSCGEN_CONFIG", "{}"))
+    raw.update({key: value for key, value in changed.items() if ":" not in key})  # the others are the providers' own
     return Settings.read(raw, f"stack {pulumi.get_stack()}")
 
 

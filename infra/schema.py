@@ -18,7 +18,7 @@ from infra.settings import SUBJECTS, Settings
 
 def default(field: Field[Any]) -> Any:
     """A field's default as config would hold it."""
-    value = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+    value = field.default if field.default_factory is MISSING else field.default_factory()
     return _plain(value)
 
 

@@ -35,6 +35,7 @@ def seed(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json
     from csscgen.context import open_context
 
     context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
+    context.outputs()  # refuses a stack that is not up
     with context.progress.step("seed"):
         report = steps.seed(context)
     if as_json:

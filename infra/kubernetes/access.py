@@ -48,9 +48,9 @@ RULES: dict[str, list[Any]] = {
         _rule(["", "events.k8s.io"], ["events"], ["create", "patch"]),
     ],
     "kwok": [
-        _rule([""], ["nodes", "pods"], [*READ, "update", "patch", "delete"]),
-        _rule([""], ["nodes/status", "pods/status"], ["update", "patch"]),
-        _rule([""], ["pods", "nodes"], ["delete"]),
+        _rule([""], ["nodes", "pods"], READ),
+        _rule([""], ["nodes/status", "pods", "pods/status"], ["update", "patch"]),
+        _rule([""], ["pods"], ["delete"]),
         _rule(["", "events.k8s.io"], ["events"], ["create", "patch", "update"]),
         _rule(["coordination.k8s.io"], ["leases"], [*READ, *WRITE]),
     ],

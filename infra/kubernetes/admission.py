@@ -187,6 +187,10 @@ class Admission(pulumi.ComponentResource):
                 ],
                 "spec.template.spec",
             ),
+            "cronjob": (
+                [{"groups": ["batch"], "versions": ["v1"], "kinds": ["CronJob"]}],
+                "spec.jobTemplate.spec.template.spec",
+            ),
         }
         return [
             self._custom(

@@ -1,8 +1,9 @@
 # Asks Ratify about every image of the object under review and denies what it does not vouch for.
-# Pods hold their containers in spec, the workloads that make pods in spec.template.spec.
+# Pods hold their containers in spec, the workloads that make pods in spec.template.spec, a CronJob one level deeper.
 package ratifyverification
 
 pod_spec = input.review.object.spec.template.spec { input.review.object.spec.template.spec }
+else = input.review.object.spec.jobTemplate.spec.template.spec { input.review.object.spec.jobTemplate.spec.template.spec }
 else = input.review.object.spec { true }
 
 images[image] { image := pod_spec.containers[_].image }
@@ -22,9 +23,24 @@ violation[{"msg": message}] {
 }
 
 violation[{"msg": message}] {
+  answer.system_error == ""
+  images[image]
+  not answered[image]
+  message := sprintf("Ratify said nothing about %v", [image])
+}
+
+violation[{"msg": message}] {
   [image, verdict] := answer.responses[_]
-  verdict.isSuccess == false
+  not verified[image]
   message := sprintf("verification failed for %v: %v", [image, reasons(verdict)])
+}
+
+answered[image] { image := answer.responses[_][0] }
+answered[image] { image := answer.errors[_][0] }
+
+verified[image] {
+  [image, verdict] := answer.responses[_]
+  verdict.isSuccess == true
 }
 
 # What the verifiers said, each once; Ratify reports none for an image without a signature.

@@ -1,6 +1,6 @@
 """What one request costs the emulated registry, and the CNCF distribution registry beside it.
 
-    python -m tests.bench.registry PATH_OF_DISTRIBUTION
+    scripts/bench registry
 
 Both hold one image in memory and are asked the same over kept-alive connections, in turns. Prints JSON: requests per
 second, a lower bound because the load is made on the same processors, and the server's processor time per request.
@@ -8,7 +8,6 @@ second, a lower bound because the load is made on the same processors, and the s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import http.client
@@ -23,6 +22,8 @@ from collections.abc import Iterator
 import psutil
 import uvloop
 
+from infra.local import tools
+from infra.local.tools import builds
 from tests.infra.local.registry.helpers import IMAGE, digest, image
 
 REQUESTS, CONNECTIONS = 20_000, 16
@@ -95,9 +96,8 @@ def measure(process: psutil.Process, port: int, case: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("distribution", help="path of the CNCF distribution registry")
-    with started(None) as ours, started(parser.parse_args().distribution) as distribution:
+    builds.install([tools.TOOLS["distribution"]])
+    with started(None) as ours, started(str(tools.path("registry"))) as distribution:
         servers = {"emulator": ours, "distribution": distribution}
         figures = {case: {name: measure(*server, case) for name, server in servers.items()} for case in CASES}
     print(json.dumps(figures, indent=2))

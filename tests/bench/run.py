@@ -22,7 +22,12 @@ def timed(place: Path, *words: str) -> tuple[float, str]:
     environment = {**os.environ, "CSSCGEN_STATE": str(place / "state"), "CSSCGEN_RUNS": str(place / "runs")}
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "csscgen", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "csscgen", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         sys.exit(f"csscgen {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")

@@ -1,0 +1,77 @@
+"""Pods, Jobs and events as the API server shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workloads.ratify.objects import RUN_LABEL, WORKLOAD_LABEL
+
+CREATED = "2026-01-02T10:15:00Z"
+DENIAL = (
+    'Error creating: admission webhook "validation.gatekeeper.sh" denied the request: [ratify] verification failed for '
+    "127.0.0.1:21644/r@sha256:{digest}: failed to verify artifact: 127.0.0.1:21644/r@sha256:{digest} (No verification "
+    "results for the artifact 127.0.0.1:21644/r@sha256:{digest}. Ensure verifiers are properly configured)"
+)
+TIMEOUT = (
+    'Error creating: Internal error occurred: failed calling webhook "validation.gatekeeper.sh": failed to call '
+    'webhook: Post "https://127.0.0.1:22864/v1/admit?timeout=5s": context deadline exceeded'
+)
+
+
+def denial(digit: str = "0") -> str:
+    return DENIAL.format(digest=digit * 64)
+
+
+def pod(
+    number: int,
+    *,
+    workload: str = "ratify-0",
+    node: str | None = None,
+    phase: str = "Pending",
+    ready: bool | None = None,
+    version: int = 101,
+    **status: Any,
+) -> dict[str, Any]:
+    """A pod; ``ready`` None is one that has no such condition yet."""
+    conditions: list[dict[str, Any]] = []
+    if node:
+        conditions.append({"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-02T10:15:01Z"})
+    if ready is not None:
+        conditions.append({"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-02T10:15:03Z"})
+    started = {"startTime": "2026-01-02T10:15:02Z"} if phase != "Pending" else {}
+    return {
+        "metadata": {
+            "name": f"{workload}-{number}",
+            "namespace": "ratify-perf-0",
+            "uid": f"{workload}-{number}",
+            "resourceVersion": str(version),
+            "creationTimestamp": CREATED,
+            "labels": {RUN_LABEL: "run-1", WORKLOAD_LABEL: workload},
+        },
+        "spec": {"nodeName": node} if node else {},
+        "status": {"phase": phase, "conditions": conditions, **started, **status},
+    }
+
+
+def ready_pod(number: int, workload: str = "ratify-0", version: int = 101) -> dict[str, Any]:
+    return pod(number, workload=workload, node="node-0", phase="Running", ready=True, version=version)
+
+
+def failed_create(about: str, name: str, message: str, count: int | None = 1, uid: str = "e-1") -> dict[str, Any]:
+    """A controller's event that it could not create a pod."""
+    return {
+        "metadata": {"name": f"{name}.1", "namespace": "ratify-perf-0", "uid": uid, "resourceVersion": "102"},
+        "involvedObject": {"kind": about, "name": name, "namespace": "ratify-perf-0"},
+        "type": "Warning",
+        "reason": "FailedCreate",
+        "message": message,
+        "count": count,
+    }
+
+
+def job(name: str, condition: str | None = None) -> dict[str, Any]:
+    conditions = [{"type": condition, "status": "True"}] if condition else []
+    return {
+        "metadata": {"name": name, "namespace": "ratify-perf-0", "uid": name, "resourceVersion": "103"},
+        "status": {"conditions": conditions},
+    }

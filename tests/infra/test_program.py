@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from csscgen import stackfiles
+from infra.engine import select
+from infra.settings import SUBJECTS
+from tests.infra.stacks import CA, CERTIFICATE, ROOT, Declared, on_a_bare_machine
+from workloads.errors import SettingsError, UsageError
+from workloads.naming import ImageSet
+
+STACKS = stackfiles.stack_names(ROOT)
+LOCAL = [name for name in STACKS if name.startswith("local-")]
+RUNS = [name for name in LOCAL if name != "local-shared"]
+WEBHOOKS = ("admission-mutating", "admission-validating")
+LAST = "admission-validating"
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Declared]:
+    """local-smoke as its file has it."""
+    with on_a_bare_machine(tmp_path_factory.mktemp("smoke")) as world:
+        yield world.up("local-smoke")
+
+
+def webhook(declared, name):
+    (only,) = declared.inputs(name)["webhooks"]
+    return only
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_every_local_stack_can_be_previewed_and_nothing_is_touched(world, name):
+    engine = select("embedded", root=ROOT, state=world.state)
+    outcome = engine.preview(name, world.config(name, {}))
+    assert {step.op for step in outcome.steps} <= {"create", "read"}
+    assert len({step.urn for step in outcome.steps}) == len(outcome.steps) > 8
+    assert not world.state.exists()
+    assert not engine.exists(name)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_what_is_up_as_declared_is_the_same_the_next_time(world, name):
+    first = world.up(name)
+    assert set(first.outcome.changes) <= {"create", "read"}
+    assert set(world.up(name).outcome.changes) <= {"same", "read"}
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_no_secret_is_in_inputs_outputs_or_state(world, name):
+    declared = world.up(name)
+    shown = json.dumps([declared.outcome.outputs, declared.state])
+    shown += json.dumps([step.inputs for step in declared.outcome.steps])
+    for word in ("PRIVATE KEY", "[secret]", "client-key-data", "password", "bearer"):
+        assert word not in shown
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_s_stack_has_every_component(world, name):
+    declared = world.up(name)
+    processes = {step.name for step in declared.of_type("local:Process")}
+    assert processes == {
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kwok",
+        "gatekeeper",
+        "ratify-0",
+    }
+    assert set(declared.outcome.outputs["targets"]) == processes
+    assert "things.gatekeeper.sh" in declared.steps
+
+
+def test_the_shared_stack_has_a_registry_per_region_and_the_certificate(world):
+    declared = world.up("local-shared")
+    outputs = declared.outcome.outputs
+    assert [registry["size"] for registry in outputs["registries"]] == ["L", "M", "S", "XS"]
+    assert all(registry["host"].startswith("127.0.0.1:") for registry in outputs["registries"])
+    assert len({registry["host"] for registry in outputs["registries"]}) == 4
+    assert outputs["signingCertificate"] == CERTIFICATE
+    assert str(outputs["signingKeyFile"]).startswith(str(world.state))
+    argv = declared.inputs("registry-eastus2euap")["argv"]
+    assert {"--size=XS", "--region=eastus2euap"} <= set(argv)
+
+
+def test_a_distribution_registry_is_configured_by_file_and_listens_on_loopback(world):
+    declared = world.up("local-shared", registry={"kind": "distribution", "port": 25_000})
+    step = declared.inputs("registry-centralus")
+    assert step["argv"][0].endswith("/registry")
+    text = yaml.safe_load(declared.inputs("distribution-centralus.yaml")["text"])
+    assert text["http"]["addr"] == "127.0.0.1:25001"
+    assert step["argv"][-1] == declared.inputs("distribution-centralus.yaml")["path"]
+
+
+def test_the_registries_take_the_ports_after_the_first(world):
+    outputs = world.up("local-shared", registry={"port": 25_000}).outcome.outputs
+    assert [registry["host"] for registry in outputs["registries"]] == [f"127.0.0.1:{25_000 + n}" for n in range(4)]
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_the_webhooks_cover_pods_and_what_makes_them_but_for_the_system_s(smoke, name):
+    rules = webhook(smoke, name)["rules"]
+    resources = {resource for rule in rules for resource in rule["resources"]}
+    assert {"pods", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"} <= resources
+    assert all(rule["operations"] == ["CREATE", "UPDATE"] for rule in rules)
+    (selector,) = webhook(smoke, name)["namespaceSelector"]["matchExpressions"]
+    assert selector["operator"] == "NotIn"
+    assert {"kube-system", "gatekeeper-system"} <= set(selector["values"])
+
+
+def test_the_webhooks_are_gatekeeper_s_paths_with_the_authority_s_certificate(world):
+    declared = world.up("local-smoke", gatekeeper={"port": 24_443})
+    for name, path in zip(WEBHOOKS, ("mutate", "admit"), strict=True):
+        client = webhook(declared, name)["clientConfig"]
+        assert client["url"] == f"https://127.0.0.1:24443/v1/{path}"
+        assert base64.b64decode(client["caBundle"]).decode() == CA
+    assert "--port=24443" in declared.inputs("gatekeeper")["argv"]
+
+
+def test_each_webhook_and_each_provider_has_the_timeout_of_its_kind(world):
+    chosen = {"validationTimeoutSeconds": 9, "mutationTimeoutSeconds": 4}
+    declared = world.up("local-smoke", gatekeeper=chosen)
+    assert webhook(declared, "admission-mutating")["timeoutSeconds"] == 4
+    assert webhook(declared, "admission-validating")["timeoutSeconds"] == 9
+    assert declared.inputs("admission-ratify-mutation-provider")["spec"]["timeout"] == 4
+    assert declared.inputs("admission-ratify-provider")["spec"]["timeout"] == 9
+
+
+def test_ratify_s_endpoints_are_the_providers(world):
+    declared = world.up("local-smoke", ratify={"port": 26_001})
+    for name, path in (("ratify-provider", "verify"), ("ratify-mutation-provider", "mutate")):
+        spec = declared.inputs(f"admission-{name}")["spec"]
+        assert spec["url"] == f"https://127.0.0.1:26001/ratify/gatekeeper/v1/{path}"
+        assert base64.b64decode(spec["caBundle"]).decode() == CA
+    assert "--http=127.0.0.1:26001" in declared.inputs("ratify-0")["argv"]
+
+
+@pytest.mark.parametrize("policy", ["Ignore", "Fail"])
+def test_the_failure_policy_is_a_setting_of_both_webhooks(world, policy):
+    declared = world.up("local-smoke", policy={"failurePolicy": policy})
+    assert [webhook(declared, name)["failurePolicy"] for name in WEBHOOKS] == [policy, policy]
+
+
+@pytest.mark.parametrize(
+    ("match", "kinds"), [("pods", {"Pod"}), ("workloads", {"Pod", "Deployment", "Job", "CronJob"})]
+)
+def test_the_constraint_matches_what_is_set_and_denies(world, match, kinds):
+    spec = world.up("local-smoke", policy={"match": match}).inputs("admission-constraint")["spec"]
+    found = {kind for group in spec["match"]["kinds"] for kind in group["kinds"]}
+    assert kinds <= found
+    assert (found == {"Pod"}) is (match == "pods")
+    assert spec["enforcementAction"] == "deny"
+
+
+def test_the_template_s_kind_is_the_constraint_s(smoke):
+    template = smoke.inputs("admission-template")
+    kind = template["spec"]["crd"]["spec"]["names"]["kind"]
+    assert template["metadata"]["name"] == kind.lower()
+    assert smoke.inputs("admission-constraint")["kind"] == kind
+    assert f"package {kind.lower()}" in template["spec"]["targets"][0]["rego"]
+
+
+def test_tags_become_digests_in_pods_and_in_everything_that_makes_them(smoke):
+    places = {step.inputs["spec"]["location"] for step in smoke.of_type(":Assign")}
+    paths = ("spec", "spec.template.spec", "spec.jobTemplate.spec.template.spec")
+    assert places == {f"{path}.{c}[name:*].image" for path in paths for c in ("containers", "initContainers")}
+
+
+def test_without_mutation_there_is_neither_webhook_nor_mutator(world):
+    declared = world.up("local-smoke", gatekeeper={"mutation": False})
+    assert "admission-mutating" not in declared.steps
+    assert not declared.of_type(":Assign")
+    assert LAST in declared.steps
+
+
+def test_the_webhooks_are_the_last_of_the_policy_and_the_load_waits_for_them(smoke):
+    before = {"gatekeeper", "ratify-0", "admission-template", "admission-constraint", "kube-apiserver", "etcd"}
+    assert before <= smoke.needs(LAST)
+    assert {LAST, "namespaces-0", *before} <= smoke.needs("workload-0")
+    assert LAST not in smoke.needs("gatekeeper")
+
+
+def test_gatekeeper_starts_after_its_definitions_and_its_rights(smoke):
+    assert {"things.gatekeeper.sh", "gatekeeper-system", "access-gatekeeper"} <= smoke.needs("gatekeeper")
+    assert {"access-kwok", "kwok.yaml"} <= smoke.needs("kwok")
+
+
+def test_what_is_in_the_cluster_goes_with_its_api_server(smoke):
+    server = smoke.steps["kube-apiserver"].urn
+    inside = [step for step in smoke.outcome.steps if step.type.startswith("kubernetes:")]
+    assert len(inside) > 15
+    for step in [*inside, smoke.steps["nodes"]]:
+        assert smoke.state[step.name]["deleted_with"] == server, step.name
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_cache_off_turns_off_every_cache_on_the_way(world, cache):
+    declared = world.up("local-smoke", ratify={"cache": cache})
+    seconds = {"on": 180, "off": 0}[cache]
+    flags = declared.inputs("gatekeeper")["argv"]
+    assert f"--external-data-provider-response-cache-ttl={seconds}s" in flags
+    assert f"--cache-enabled={str(cache == 'on').lower()}" in declared.inputs("ratify-0")["argv"]
+    (store,) = json.loads(declared.inputs("ratify-config.json")["text"])["store"]["plugins"]
+    assert store["cacheEnabled"] is (cache == "on")
+
+
+def test_the_stacks_of_the_scenario_matrix_measure_without_a_cache(world):
+    for name in RUNS:
+        assert "--external-data-provider-response-cache-ttl=0s" in world.up(name).inputs("gatekeeper")["argv"]
+
+
+def test_the_jobs_stack_has_five_indexed_jobs_that_share_the_replicas(world):
+    jobs = world.up("local-S-jobs").of_type("batch/v1:Job")
+    assert len(jobs) == 5
+    for job in jobs:
+        assert job.inputs["spec"]["completionMode"] == "Indexed"
+        assert job.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
+    assert sum(job.inputs["spec"]["completions"] for job in jobs) == 200
+
+
+def test_the_deployment_runs_the_images_of_the_naming_module_on_the_stack_s_own_registry(world):
+    declared = world.up("local-S")
+    (deployment,) = declared.of_type("apps/v1:Deployment")
+    spec = deployment.inputs["spec"]
+    images = [container["image"] for container in spec["template"]["spec"]["containers"]]
+    assert spec["replicas"] == 200
+    assert images == list(ImageSet(10, 5).references(str(declared.outcome.outputs["registry"])))
+    assert images[0].startswith("127.0.0.1:")
+
+
+def test_a_registry_of_another_size_is_another_host(world):
+    sizes = ("L", "M", "S", "XS")
+    hosts = {size: world.up("local-smoke", registry={"size": size}).outcome.outputs["registry"] for size in sizes}
+    assert len(set(hosts.values())) == 4
+
+
+@pytest.mark.parametrize("load", [{"start": False}, {"mode": "created"}])
+def test_there_is_no_load_until_it_is_asked_for(world, load):
+    declared = world.up("local-smoke", load=load)
+    assert "workload-0" not in declared.steps
+    assert "namespaces-0" in declared.steps
+
+
+def test_prometheus_scrapes_every_target_if_it_is_asked_for(world):
+    declared = world.up("local-smoke", monitoring={"prometheus": "on", "scrapeSeconds": 1})
+    jobs = yaml.safe_load(declared.inputs("prometheus.yaml")["text"])["scrape_configs"]
+    targets = declared.outcome.outputs["targets"]
+    assert {job["job_name"] for job in jobs} == set(targets) - {"prometheus"}
+    assert declared.outcome.outputs["prometheus"].startswith("http://127.0.0.1:")
+    without = world.up("local-smoke", monitoring={"prometheus": "off"})
+    assert without.steps["prometheus"].op == "delete"
+    assert "prometheus" not in without.outcome.outputs
+
+
+def test_every_process_listens_on_loopback_only(world):
+    for step in world.up("local-smoke", monitoring={"prometheus": "on"}).of_type("local:Process"):
+        assert not [word for word in step.inputs["argv"] if "=0.0.0.0" in word or "=:" in word]
+        probe = step.inputs["ready"]
+        assert "tcp" in probe or "//127.0.0.1:" in probe["http"]
+
+
+def test_a_process_reads_files_whose_change_starts_it_anew(world):
+    first = world.up("local-S-jobs").inputs("kwok")["files"]
+    second = world.up("local-S-jobs", scenario={"jobSeconds": 99}).inputs("kwok")["files"]
+    assert first != second
+    assert len(first) == len(second) == 3  # the authority's certificate, the kubeconfig, the stages
+
+
+def test_gatekeeper_and_kwok_may_write_no_more_than_they_have_to(smoke):
+    for who in ("gatekeeper", "kwok"):
+        for rule in smoke.inputs(f"access-{who}-role")["rules"]:
+            writes = set(rule["verbs"]) - {"get", "list", "watch"}
+            assert "*" not in rule["verbs"]
+            assert "*" not in rule["apiGroups"] or not writes
+            assert not {"secrets", "clusterroles", "clusterrolebindings"} & set(rule["resources"]) or not writes
+            if "" in rule["apiGroups"] and writes and who == "gatekeeper":
+                assert rule["resources"] == ["events"]
+        subjects = smoke.inputs(f"access-{who}")["subjects"]
+        assert [subject["name"] for subject in subjects] == [f"ratify-perf:{who}"]
+
+
+def test_kubeconfigs_name_key_files_and_hold_none(world):
+    declared = world.up("local-smoke")
+    kubeconfig = json.loads(str(declared.outcome.outputs["kubeconfig"]))
+    user = kubeconfig["users"][0]["user"]
+    assert user["client-key"].startswith(str(world.state))
+    assert set(user) == {"client-certificate", "client-key"}
+
+
+def test_every_bad_key_of_a_stack_is_told_by_the_program_too(world):
+    engine = select("embedded", root=ROOT, state=world.state)
+    config = {"platform": "local", "scenario": {"replicas": 0, "shard": 1}}
+    with pytest.raises(SettingsError) as told:
+        engine.preview("dev", config)
+    assert told.value.problems == [
+        "scenario.replicas: expected from 1 to 200000, got 0.",
+        "scenario.shard: there is no such key; did you mean scenario.shards?",
+    ]
+
+
+def test_settings_of_other_namespaces_are_left_to_their_providers(world, monkeypatch):
+    engine = select("embedded", root=ROOT, state=world.state)
+    monkeypatch.setenv("CSSCGEN_CONFIG", json.dumps({"registry": {"size": "M"}, "azure-native:location": "eastus2"}))
+    assert engine.preview("dev", {"platform": "local", "azure-native:location": "eastus2"}).steps
+
+
+def test_what_is_changed_for_one_run_goes_before_the_stack_file(world, monkeypatch):
+    monkeypatch.setenv("CSSCGEN_CONFIG", json.dumps({"signing": {"commonName": "for this once"}}))
+    assert world.up("local-shared").inputs("signing")["common_name"] == "for this once"
+
+
+def test_a_platform_that_cannot_be_declared_is_refused(world):
+    engine = select("embedded", root=ROOT, state=world.state)
+    with pytest.raises(UsageError, match="platform kubeconfig"):
+        engine.preview("dev", {"platform": "kubeconfig"})
+
+
+def test_a_size_that_the_shared_stack_does_not_have_is_told(world):
+    world.up("local-shared", registry={"regions": [{"name": "one", "size": "S"}]})
+    engine = select("embedded", root=ROOT, state=world.state)
+    with pytest.raises(UsageError, match="local-shared has no registry of size L: it has S"):
+        engine.preview("local-smoke", world.config("local-smoke", {}))
+
+
+def test_the_subjects_are_those_of_the_stack_files():
+    used = {key for name in STACKS for key in stackfiles.read(ROOT, name).config}
+    assert used - set(SUBJECTS) <= {"platform", "sharedStack", "runId", "thresholds"}
