@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -32,8 +32,13 @@ def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
     stack is gone; KeyboardInterrupt likewise.
     """
     steps.check(context)
-    with stack_lock(context.state / context.stack.name, context.stack.name, "run"), _interruptible():
+    with exclusive(context), _interruptible():
         return _run(context, keep)
+
+
+def exclusive(context: Context) -> AbstractContextManager[None]:
+    """Holds the stack for one command. Raises UsageError, with the holder's pid, if another has it."""
+    return stack_lock(context.state / context.stack.name, context.stack.name, "run")
 
 
 def _run(context: Context, keep: bool) -> dict[str, Any]:

@@ -76,18 +76,14 @@ def install_tools(context: Context) -> dict[str, str | None]:
 def bring_up(context: Context) -> None:
     """Brings up the shared stack if it is not up, then the stack without its load."""
     shared = context.stack.shared
-    if shared and not context.engine.exists(shared.name):
+    # One whose own up was cut off has resources and no outputs: it is completed.
+    if shared and not context.engine.outputs(shared.name):
         context.engine.up(shared.name, shared.config, _teller(context))
     without = context.changed(load={"start": False}) if shared else context
     context.engine.up(context.stack.name, without.stack.config, _teller(context))
 
 
-def registry_host(context: Context) -> str:
-    """The registry that the stack's images are on."""
-    return str(context.outputs()["registry"])
-
-
-def seed(context: Context, host: str | None = None) -> dict[str, Any]:
+def seed(context: Context) -> dict[str, Any]:
     """Brings the scenario's images and signatures into its registry and verifies them; returns what was done."""
     from csscgen.artifacts.seeder import SeedProgress, seed
     from csscgen.artifacts.signing import LocalSigner
@@ -101,7 +97,7 @@ def seed(context: Context, host: str | None = None) -> dict[str, Any]:
     report = asyncio.run(
         seed(
             context.settings.plan.image_sets,
-            registry=host or registry_host(context),
+            registry=str(context.outputs()["registry"]),
             signer=signer,
             waiter=tools.path("waiter"),
             on_progress=tell,

@@ -200,10 +200,14 @@ class Load:
     )
     rate: float = setting(1.0, "Workloads per second in mode created.", unit="1/s", minimum=0.001, maximum=10_000)
     deadlineSeconds: int = setting(
-        900, "How long is waited, from the first workload on, until every pod's outcome is known.", unit="s", minimum=1
+        900, "How long is waited, once the load is sent, until every pod's outcome is known.", unit="s", minimum=1
     )
     quietSeconds: float = setting(
-        15, "Pods that are only ever denied are given up when nothing has changed for this long.", unit="s", minimum=1
+        15,
+        "Pods that are only ever denied are given up when nothing has changed for this long.",
+        unit="s",
+        minimum=1,
+        maximum=86_400,
     )
 
 

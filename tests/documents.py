@@ -23,7 +23,8 @@ WIDTH = 100
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
     """Every command with the words that call it, groups before what is in them."""
-    yield from _below(cli, click.Context(cli, info_name="csscgen", terminal_width=WIDTH, max_content_width=WIDTH))
+    width = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    yield from _below(cli, click.Context(cli, info_name="csscgen", **width, **cli.context_settings))
 
 
 def _below(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:

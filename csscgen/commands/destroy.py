@@ -20,9 +20,9 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, shar
     Example:
       csscgen destroy --stack local-S --shared
     """
-    from csscgen import steps
+    from csscgen import pipeline, steps
     from csscgen.context import open_context
 
     context = open_context(stack, changes, engine, quiet=quiet)
-    with context.progress.step(f"destroy {stack}"):
+    with pipeline.exclusive(context), context.progress.step(f"destroy {stack}"):
         steps.destroy(context, shared=shared)

@@ -20,13 +20,14 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> N
     Example:
       csscgen load --stack local-S --set load.mode=created --set load.rate=5
     """
-    from csscgen import pipeline, runs
+    from csscgen import pipeline, runs, steps
     from csscgen.context import open_context
     from csscgen.driving import drive
 
     context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before a folder is made
-    record, context = pipeline.begin(context)
-    record.versions = runs.versions({})
-    drive(context, record)
+    with pipeline.exclusive(context):
+        record, context = pipeline.begin(context)
+        record.versions = runs.versions(steps.install_tools(context))
+        drive(context, record)
     click.echo(str(record.folder))

@@ -16,12 +16,13 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> N
     Example:
       csscgen up --stack local-S
     """
-    from csscgen import steps
+    from csscgen import pipeline, steps
     from csscgen.context import open_context
 
     context = open_context(stack, changes, engine, quiet=quiet)
     steps.check(context)
-    with context.progress.step("tools"):
-        steps.install_tools(context)
-    with context.progress.step(f"up {stack}"):
-        steps.bring_up(context)
+    with pipeline.exclusive(context):
+        with context.progress.step("tools"):
+            steps.install_tools(context)
+        with context.progress.step(f"up {stack}"):
+            steps.bring_up(context)

@@ -19,7 +19,7 @@ from workloads.errors import UsageError
 def stack_lock(folder: Path, stack: str, name: str = "lock") -> Iterator[None]:
     """Holds the lock of a stack; raises ``UsageError`` with the holder's pid if it is taken.
 
-    The stack's folder is made for it, and removed again if nothing else is in it.
+    The stack's folder, and the one that it is in, are made for it and removed again if nothing else is in them.
     """
     path = folder / name
     handle = _acquire(path, stack)
@@ -30,6 +30,7 @@ def stack_lock(folder: Path, stack: str, name: str = "lock") -> Iterator[None]:
         os.close(handle)
         with suppress(OSError):
             folder.rmdir()
+            folder.parent.rmdir()
 
 
 def _acquire(path: Path, stack: str) -> int:

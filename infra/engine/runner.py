@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import gc
 import json
+import pickle
 import runpy
 import sys
 import threading
@@ -85,10 +86,25 @@ def run_program(
         set_all_config(program_config(project, config), [])
         _run(run_in_stack(program), settle)
 
-    with _one_program, importable(root), warnings.catch_warnings():
+    with _one_program, importable(root), _own_pickler(), warnings.catch_warnings():
         # After a failure the SDK leaves coroutines of its own behind, and Python would warn of each.
         warnings.filterwarnings("ignore", r"coroutine 'Output\.", RuntimeWarning)
         contextvars.copy_context().run(body)
+
+
+@contextmanager
+def _own_pickler() -> Iterator[None]:
+    """Puts Python's pickler back when the program has run.
+
+    The SDK wraps it once more for every dynamic resource and never takes that off: after some hundred of them in one
+    process, a provider that is pickled by value would exceed the depth of recursion.
+    """
+    kept = {name: getattr(pickle._Pickler, name) for name in ("_batch_setitems", "save_dict")}
+    try:
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(pickle._Pickler, name, method)
 
 
 def _run(main: Any, settle: Callable[[bool], None]) -> None:

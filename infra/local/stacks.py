@@ -20,7 +20,7 @@ from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, re
 from infra.local.keys import SigningCertificate
 from infra.local.site import Identities, Site, site
 from infra.settings import Settings
-from workloads.errors import UsageError
+from workloads.errors import ToolError, UsageError
 
 KEY_TYPES: dict[str, Any] = {"ES256": "ec-p256", "PS256": "rsa-2048"}
 
@@ -133,6 +133,8 @@ def _gatekeeper_api(inside: pulumi.ResourceOptions) -> list[pulumi.Resource]:
     """Gatekeeper's own kinds and its namespace, which it needs before it starts."""
     folder = tools.assets(tools.TOOLS["gatekeeper"])
     assert folder is not None
+    if not folder.exists() and not pulumi.runtime.is_dry_run():  # a stack can be previewed before anything is built
+        raise ToolError("Gatekeeper's CRDs are not in the cache yet. `csscgen tools install gatekeeper` brings them.")
     namespace = k8s.core.v1.Namespace(gatekeeper.NAMESPACE, metadata={"name": gatekeeper.NAMESPACE}, opts=inside)
     pod: Any = gatekeeper.pod()
     after = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[namespace]))

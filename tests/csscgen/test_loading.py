@@ -49,8 +49,8 @@ def test_a_slow_server_does_not_lower_the_rate(api: ApiServer):
     api.on_create = slow
     requests = create(api.kubeconfig, bodies(10), 20, ignore)
     assert requests[-1].intended - requests[0].intended == pytest.approx(9 / 20)
-    assert max(request.sent - request.intended for request in requests) < 0.2
-    assert requests[-1].sent < requests[0].answered + 0.1
+    assert max(request.sent - request.intended for request in requests) < 0.4
+    assert requests[-1].sent < requests[0].answered + 0.4
     assert min(request.answered - request.sent for request in requests) >= 0.5
 
 

