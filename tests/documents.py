@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,8 +24,8 @@ WIDTH = 100
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
     """Every command with the words that call it, groups before what is in them."""
-    width = {"terminal_width": WIDTH, "max_content_width": WIDTH}
-    yield from _below(cli, click.Context(cli, info_name="csscgen", **width, **cli.context_settings))
+    settings: Any = {**cli.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    yield from _below(cli, click.Context(cli, info_name="csscgen", **settings))
 
 
 def _below(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
