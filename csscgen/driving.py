@@ -102,11 +102,14 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> li
     """Lets the Pulumi program declare the workloads; the engine's steps tell when each was sent and answered."""
     started: dict[int, float] = {}
     ended: dict[int, StepEvent] = {}
+    failed: list[StepEvent] = []
     lock = threading.Lock()
 
     def follow(event: StepEvent) -> None:
-        if match := WORKLOAD.fullmatch(event.name):
-            with lock:
+        with lock:
+            if event.status == "failed":
+                failed.append(event)
+            if match := WORKLOAD.fullmatch(event.name):
                 if event.status == "started":
                     usage.start()
                     started[int(match[1])] = event.at
@@ -118,8 +121,7 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> li
         loaded.engine.up(loaded.stack.name, loaded.stack.config, follow)
     except EngineError:
         # A workload that admission refuses is a result. Whatever else failed is an error.
-        refused = [e for e in ended.values() if e.status == "failed" and REFUSED in (e.message or "")]
-        if not refused or any(e.status == "failed" and e not in refused for e in ended.values()):
+        if not failed or not all(WORKLOAD.fullmatch(e.name) and REFUSED in (e.message or "") for e in failed):
             raise
     first = min(started.values(), default=time.time())
     return [
