@@ -47,7 +47,9 @@ def drive(context: Context, run: Run) -> None:
     observer = Observer(outputs["kubeconfig"], settings.plan, scraper)
     try:
         with run.phase(context.progress, "arm"):
-            await_enforcement(outputs["kubeconfig"], settings.plan, outputs["registry"])
+            await_enforcement(
+                outputs["kubeconfig"], settings.plan, outputs["registry"], mutation=settings.gatekeeper.mutation
+            )
             observer.__enter__()
         try:
             with run.phase(context.progress, "load"):

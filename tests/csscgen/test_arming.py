@@ -65,7 +65,7 @@ def test_the_mutating_webhook_alone_is_not_enforcement(api: ApiServer):
 
 
 def test_a_pod_that_is_let_in_until_the_deadline(api: ApiServer):
-    with pytest.raises(DeadlineError, match=r"After 0\.3 s admission still does not refuse .*it was admitted"):
+    with pytest.raises(DeadlineError, match=r"After 0\.3 s admission is still not as .*it said: it admitted"):
         await_enforcement(api.kubeconfig, plan(), "127.0.0.1:5000", 0.3)
 
 
@@ -84,3 +84,20 @@ def test_a_server_that_does_not_answer_does_not_outlast_the_deadline(api: ApiSer
 def test_a_server_that_is_not_there():
     with pytest.raises(ClusterError, match="did not answer POST"):
         await_enforcement(kubeconfig("http://127.0.0.1:1"), plan(), "127.0.0.1:5000", 5)
+
+
+def test_a_denial_because_ratify_could_not_be_asked_is_not_enforcement(api: ApiServer):
+    not_asked = (
+        'admission webhook "validation.gatekeeper.sh" denied the request: [ratify] Ratify could not be asked: no'
+    )
+    answers(api, status(403, not_asked))
+    await_enforcement(api.kubeconfig, plan(), "127.0.0.1:5000", 5)
+    assert len(api.created) == 2
+
+
+def test_where_tags_become_digests_a_seeded_tag_is_asked_about_until_it_does(api: ApiServer):
+    admitted = {"spec": {"containers": [{"image": "127.0.0.1:5000/a@sha256:0"}]}}
+    unresolved = status(403, 'admission webhook "mutation.gatekeeper.sh" denied the request: provider not found')
+    answers(api, status(403, DENIED), unresolved, web.json_response(admitted, status=201))
+    await_enforcement(api.kubeconfig, plan(), "127.0.0.1:5000", 5, mutation=True)
+    assert [asked["body"]["spec"]["containers"][0]["image"].count("@") for asked in api.created] == [1, 0, 0]

@@ -163,7 +163,7 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
 
         async def answer(request: web.Request) -> web.Response:
             if request.query.get("dryRun"):
-                return status(403, DENIED)
+                return status(403, f"{DENIED} for an image@sha256:0")
             there.pods_become_ready()
             return web.json_response({}, status=201)
 
