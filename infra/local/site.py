@@ -32,7 +32,7 @@ class Site:
     ports: LocalPorts
     certificates: LocalCertificates
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Name of a process → what the harness has to know of it: metrics URL, pid, start time, log."""
+    """Name of a process → what the harness has to know of it: metrics URL, pid, start time, log, folder."""
 
     def file(self, name: str) -> str:
         """The path of a file in the stack's folder."""
@@ -87,6 +87,7 @@ class Site:
             "pid": process.pid,
             "started": process.started,
             "log": process.log,
+            "folder": str(self.path),
         }
         return process
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from infra.local import probes, processes
-from infra.local.processes import MARKER, is_alive, start, started_ticks, stop, strays
+from infra.local.running import MARKER, is_alive, records, start, started_ticks, stop, strays
 from infra.local.sockets import free_ports, is_free
 from workloads.errors import EngineError, ProcessError
 
@@ -220,6 +220,51 @@ def test_recover_ends_what_a_start_that_was_cut_off_left_and_nothing_else(folder
     processes._Provider().recover(stray)
     assert [process.pid for process in running_in(folder)] == [spared["pid"]]
     stop(spared["pid"], spared["started"], 5)
+
+
+def test_a_process_that_runs_has_a_record_and_one_that_was_stopped_on_purpose_has_none(folder):
+    wanted = props(folder)
+    provider = processes._Provider()
+    made = provider.create(wanted).outs or {}
+    (known,) = records(folder)
+    assert (known.name, known.pid, known.started) == ("server", made["pid"], made["started"])
+    assert known.alive
+    provider.delete("", made)
+    assert records(folder) == []
+
+
+def test_a_process_that_ended_on_its_own_keeps_its_record(folder):
+    wanted = props(folder)
+    made = start(wanted)
+    os.kill(made["pid"], signal.SIGKILL)
+    os.waitpid(made["pid"], 0)
+    (known,) = records(folder)
+    assert not known.alive
+
+
+def test_a_process_that_never_got_ready_leaves_no_record(folder):
+    with pytest.raises(ProcessError):
+        start(props(folder, SILENT, timeout=0.2))
+    assert records(folder) == []
+
+
+def test_a_process_that_was_started_again_meanwhile_is_the_one_that_is_kept_and_deleted(folder):
+    provider = processes._Provider()
+    made = provider.create(props(folder)).outs or {}
+    os.kill(made["pid"], signal.SIGKILL)
+    os.waitpid(made["pid"], 0)
+    start(made)
+    assert not provider.diff("", made, made).changes
+    provider.delete("", made)
+    assert running_in(folder) == []
+
+
+def test_a_record_that_cannot_be_read_is_left_out(folder):
+    wanted = props(folder)
+    start(wanted)
+    (folder / "processes" / "other.json").write_text("{")
+    assert [known.name for known in records(folder)] == ["server"]
+    processes._Provider().recover(wanted)
 
 
 def config(folder: Path, port: int, **more) -> dict:

@@ -1,0 +1,211 @@
+"""Processes of this machine by pid and start time: started until they answer, stopped for good, found by their mark.
+
+Without pulumi, so that the command line can watch them, stop them and start them again. A running process has a record,
+``processes/<name>.json`` in its stack's folder: whoever ends it on purpose takes the record away first, so that one
+whose record is there and which is gone has ended on its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infra.local import probes
+from workloads.errors import ProcessError
+
+RECORDS = "processes"
+MARKER = "CSSCGEN_PROCESS"
+LAST_LINES = 12
+POLL_SECONDS = 0.03
+
+
+def started_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot (field 22 of /proc/PID/stat); None if it is gone.
+
+    Together with the pid it names a process for good: pids are recycled, start times are not.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether the process that had this pid and start time still runs."""
+    return started_ticks(pid) == started
+
+
+@dataclass(frozen=True)
+class Record:
+    """A process that is meant to run."""
+
+    name: str
+    folder: str
+    """The folder of its stack, which is its working directory."""
+    pid: int
+    started: int
+    log: str
+    ready: dict[str, Any]
+    """The probe that tells whether it answers (:mod:`infra.local.probes`)."""
+
+    @property
+    def alive(self) -> bool:
+        return is_alive(self.pid, self.started)
+
+    @property
+    def file(self) -> Path:
+        return Path(self.folder) / RECORDS / f"{self.name}.json"
+
+    def write(self) -> None:
+        """Says that this process is meant to run from now on."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.file.with_suffix(".new")
+        scratch.write_text(json.dumps(asdict(self)))
+        os.replace(scratch, self.file)
+
+
+def records(folder: Path) -> list[Record]:
+    """The processes that are meant to run for the stack in ``folder``; a record that cannot be read is left out."""
+    found = []
+    for file in sorted((folder / RECORDS).glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            found.append(Record(**json.loads(file.read_text())))
+    return found
+
+
+def record(props: Mapping[str, Any]) -> Record | None:
+    """The record of the process that these properties describe; None if it is not meant to run."""
+    file = Path(props["folder"]) / RECORDS / f"{props['name']}.json"
+    return next((one for one in records(Path(props["folder"])) if one.file == file), None)
+
+
+def forget(props: Mapping[str, Any]) -> None:
+    """Says that the process is not meant to run any more; to be called before it is ended."""
+    (Path(props["folder"]) / RECORDS / f"{props['name']}.json").unlink(missing_ok=True)
+
+
+def start(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Starts the process and waits until its probe succeeds; returns pid and start time.
+
+    Raises ProcessError with the last lines of its log if it ends first or is not ready in time; it is stopped then.
+    Nothing is started if somebody else answers its probe already, who would be taken for it.
+    """
+    name, argv, log = props["name"], [str(word) for word in props["argv"]], Path(props["log"])
+    if probes.succeeds(props["ready"]):
+        raise ProcessError(
+            f"{name} was not started: another process answers at {probes.place(props['ready'])}. Stop that one, or "
+            "destroy the stack and bring it up again, with other ports."
+        )
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**_inherited(), **props["env"], MARKER: marker(props)}
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=props["folder"],
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise ProcessError(
+            f"{name} could not be started: {argv[0]}: {error.strerror}. If it is not built yet, "
+            "`csscgen tools install` builds it."
+        ) from error
+    started = started_ticks(process.pid) or -1
+    try:
+        Record(name, str(props["folder"]), process.pid, started, str(log), dict(props["ready"])).write()
+        _await_ready(props, process)
+    except BaseException:
+        forget(props)
+        stop(process.pid, started, 0)
+        process.wait()
+        raise
+    return {"pid": process.pid, "started": started}
+
+
+def stop(pid: int, started: int, patience: float) -> None:
+    """Ends the process if it still is the one that was started: SIGTERM, after ``patience`` seconds SIGKILL.
+
+    Returns once it is gone; one that is gone already is fine.
+    """
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 10.0)):
+        if seconds and is_alive(pid, started):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return
+            end = time.monotonic() + seconds
+            while is_alive(pid, started) and time.monotonic() < end:
+                time.sleep(POLL_SECONDS)
+    _reap(pid)
+
+
+def strays(mark: str) -> list[psutil.Process]:
+    """The processes that carry ``mark``, whoever started them and whether or not a state knows them."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARKER) == mark:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # gone meanwhile, or another user's
+    return found
+
+
+def marker(props: Mapping[str, Any]) -> str:
+    """What tells this process from every other on the machine: its folder, which is its stack's own, and its name."""
+    return f"{props['folder']}:{props['name']}"
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    """The end of a log, indented for an error message."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-count:]
+    except OSError:
+        lines = []
+    return "\n".join(f"  {line[:400]}" for line in lines) or "  (it wrote nothing)"
+
+
+def _await_ready(props: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + props["timeout"]
+    while True:
+        ready = probes.succeeds(props["ready"])
+        if process.poll() is not None:  # then somebody else may have answered on its port
+            raise ProcessError(
+                f"{props['name']} ended with exit code {process.returncode} before it was ready. "
+                f"The last lines of {props['log']}:\n{last_lines(Path(props['log']))}"
+            )
+        if ready:
+            return
+        if time.monotonic() > deadline:
+            raise ProcessError(
+                f"{props['name']} was not ready after {props['timeout']:g} s ({probes.describe(props['ready'])}). "
+                f"The last lines of {props['log']}:\n{last_lines(Path(props['log']))}"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _inherited() -> dict[str, str]:
+    """What a component may see of the caller's environment: nothing that configures it behind our back."""
+    return {key: os.environ[key] for key in ("PATH", "LANG", "TZ", "TMPDIR") if key in os.environ}
+
+
+def _reap(pid: int) -> None:
+    """Takes the exit status of a process that was ours, so that no zombie is left."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
