@@ -86,5 +86,11 @@ def main(words: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {_refusal(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _refusal(error: OSError) -> str:
+    """What the operating system refused, as a sentence."""
+    what = f" {error.filename}" if error.filename is not None else ""
+    return f"The system refused{what}: {error.strerror or error or type(error).__name__}. Mend that and try again."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from csscgen.progress import Progress
-from csscgen.stackfiles import Stack, merged, parse_changes, project_root, read
+from csscgen.stackfiles import Stack, chosen_folder, merged, parse_changes, project_root, read
 from infra.engine import Engine, Secret, select
 from infra.local import tools
 from infra.settings import Settings
@@ -61,7 +61,7 @@ def open_context(
     Raises UsageError or SettingsError; touches nothing.
     """
     root = project_root()
-    state = Path(os.environ.get(STATE_VARIABLE) or root / ".state").resolve()
+    state = chosen_folder(STATE_VARIABLE, root / ".state")
     os.environ[STATE_VARIABLE] = str(state)  # the program finds it there, in this process or under the CLI
     stack = read(root, name, parse_changes(words))
     if scenario and stack.shared is None:

@@ -18,6 +18,7 @@ from typing import Any
 import csscgen
 from analysis.files import write_atomically
 from csscgen.progress import Progress
+from csscgen.stackfiles import chosen_folder
 from workloads.errors import UsageError
 
 FOLDER_VARIABLE = "CSSCGEN_RUNS"
@@ -25,8 +26,8 @@ ID = re.compile(r"(.+)-(\d{8}-\d{6})-[0-9a-f]{4}")
 
 
 def folder(root: Path) -> Path:
-    """Where runs are kept: ``CSSCGEN_RUNS``, or ``runs`` beside Pulumi.yaml."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or root / "runs").resolve()
+    """Where runs are kept: ``CSSCGEN_RUNS``, or ``runs`` beside Pulumi.yaml. Raises UsageError if a file is there."""
+    return chosen_folder(FOLDER_VARIABLE, root / "runs")
 
 
 def now() -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings import Settings
-from workloads.errors import SettingsError, UsageError
+from workloads.errors import LONGEST_NAME, SettingsError, UsageError, named, quoted
 
 PROJECT = "ratify-perf"
 SHARED_SUBJECTS = ("registry", "signing")
@@ -39,6 +40,20 @@ def project_root() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
+def chosen_folder(variable: str, default: Path) -> Path:
+    """The folder that an environment variable names, else ``default``; it need not be there yet.
+
+    Raises UsageError if something that is no folder is in its place, or in the place of one that it is in.
+    """
+    value = os.environ.get(variable)
+    folder = Path(value or default).resolve()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        why = f"{variable} says so" if value else f"{variable} can name another"
+        raise UsageError(f"{folder} is to be a folder ({why}), and {there} is not a folder. Name another, or move it.")
+    return folder
+
+
 def stack_names(root: Path) -> list[str]:
     """The stacks that have a file, in order of their names."""
     return sorted(file.name[len("Pulumi.") : -len(".yaml")] for file in (root / "stacks").glob("Pulumi.*.yaml"))
@@ -49,16 +64,21 @@ def read(root: Path, name: str, changes: Mapping[str, object] | None = None) -> 
 
     Raises UsageError for an unknown stack, SettingsError that names every bad key.
     """
-    config = merged(_file(root, name), changes or {})
+    return _read(root, name, changes or {}, None)
+
+
+def _read(root: Path, name: str, changes: Mapping[str, object], user: str | None) -> Stack:
+    """``user`` is the stack that refers to this one as its shared stack, which therefore may not refer to another."""
+    config = merged(_file(root, name), changes)
     where = f"stack {name}"
     settings = Settings.read({key: value for key, value in config.items() if ":" not in key}, where)
     shared = None
+    if settings.sharedStack and (user or settings.sharedStack == name):
+        problem = f"sharedStack: {name} refers to a shared stack itself, so it cannot be one."
+        raise SettingsError(f"stack {user or name}", [problem])
     if settings.sharedStack:
-        for_shared = {key: value for key, value in (changes or {}).items() if key in SHARED_SUBJECTS}
-        shared = read(root, settings.sharedStack, for_shared) if settings.sharedStack != name else None
-        if shared is None or shared.shared:
-            problem = f"sharedStack: {settings.sharedStack} refers to a shared stack itself, so it cannot be one."
-            raise SettingsError(where, [problem])
+        for_shared = {key: value for key, value in changes.items() if key in SHARED_SUBJECTS}
+        shared = _read(root, settings.sharedStack, for_shared, name)
         sizes = [region.size for region in shared.settings.registry.regions]
         if settings.registry.size not in sizes:
             problem = f"registry.size: {shared.name} has no registry of size {settings.registry.size}, only {sizes}."
@@ -75,18 +95,18 @@ def parse_changes(words: Sequence[str]) -> dict[str, object]:
         path, equals, text = word.partition("=")
         subject, dot, key = path.strip().partition(".")
         if not equals or not subject or (dot and not key):
-            raise UsageError(f"--set takes subject.key=value, such as registry.size=XS; got {word!r}.")
+            raise UsageError(f"--set takes subject.key=value, such as registry.size=XS; got {quoted(word)}.")
         try:
             value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError):  # a ValueError for what looks like a date and is none
+        except (yaml.YAMLError, ValueError, RecursionError):  # a ValueError for what looks like a date and is none
             value = text
         if dot:
             inner = changes.setdefault(subject, {})
             if not isinstance(inner, dict):
-                raise UsageError(f"--set sets {subject} twice, once as a whole; set either it or its keys.")
+                raise UsageError(f"--set sets {named(subject)} twice, once as a whole; set either it or its keys.")
             inner[key] = value
         elif isinstance(changes.get(subject), dict):
-            raise UsageError(f"--set sets {subject} twice, once as a whole; set either it or its keys.")
+            raise UsageError(f"--set sets {named(subject)} twice, once as a whole; set either it or its keys.")
         else:
             changes[subject] = value
     return changes
@@ -107,24 +127,34 @@ def _object(value: object) -> object:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 
 def _file(root: Path, name: str) -> dict[str, object]:
     import yaml
 
-    file = root / "stacks" / f"Pulumi.{name}.yaml"
-    if not file.exists():
-        names = stack_names(root)
-        near = difflib.get_close_matches(name, names, n=1)
+    from csscgen.yamlfiles import RepeatedKey, load
+
+    names = stack_names(root)
+    if name not in names:
+        near = difflib.get_close_matches(name[:LONGEST_NAME], names, n=1)
         advice = f"Did you mean {near[0]}?" if near else f"The stacks are {', '.join(names)}."
-        raise UsageError(f"There is no stack {name}: stacks/Pulumi.{name}.yaml does not exist. {advice}")
+        if not names:
+            advice = f"There are no stack files in {root / 'stacks'}."
+        shown = named(name)
+        raise UsageError(f"There is no stack {shown}: stacks/Pulumi.{shown}.yaml does not exist. {advice}")
+    file = root / "stacks" / f"Pulumi.{name}.yaml"
     try:
-        content = yaml.safe_load(file.read_text()) or {}
+        content = load(file.read_text(encoding="utf-8")) or {}
         config = content.get("config") or {}
         return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
-    except (yaml.YAMLError, AttributeError, ValueError) as error:
+    except OSError as error:
+        raise SettingsError(f"stack {name}", [f"{file.name} cannot be read: {error.strerror}."]) from None
+    except (yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"stack {name}", [f"{file.name} is not a stack file{place}: mend its YAML."]) from None
+        what = f"is not a stack file{place}"
+        if isinstance(error, RepeatedKey):
+            what = f"has the key {quoted(error.key)} twice{place}"
+        raise SettingsError(f"stack {name}", [f"{file.name} {what}: mend its YAML."]) from None

@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from infra.values import read_fields, unknown_key
-from workloads.errors import SettingsError
+from workloads.errors import SettingsError, named
 from workloads.ratify.objects import Plan
 from workloads.registries import SizeName as RegistrySizeName
 from workloads.sizes import SIZES, SizeName
 from workloads.thresholds import problem as threshold_problem
+
+MOST_REGIONS = 32
+"""Each is a process and a port of its own."""
 
 Platform = Literal["azure", "local", "kubeconfig"]
 
@@ -311,7 +314,7 @@ class Settings:
     def _contradictions(self) -> list[str]:
         """What no single key shows: sentences about keys that do not go together."""
         problems = [
-            f"thresholds.{metric}: {problem}"
+            f"thresholds.{named(metric)}: {problem}"
             for metric, limit in self.thresholds.items()
             if (problem := threshold_problem(limit))
         ]
@@ -345,6 +348,8 @@ class Settings:
         sizes = [region.size for region in self.registry.regions]
         if not sizes:
             problems.append("registry.regions: there has to be at least one.")
+        elif len(sizes) > MOST_REGIONS:
+            problems.append(f"registry.regions: there can be at most {MOST_REGIONS}, got {len(sizes)}.")
         elif len({region.name for region in self.registry.regions}) < len(sizes):
             problems.append("registry.regions: two regions have the same name.")
         return problems

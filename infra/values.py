@@ -12,10 +12,17 @@ import json
 import re
 import types
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from workloads.errors import named, quoted
+
 SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+
+
+GREATEST = 2**31 - 1
+"""What a number may be at most where its setting does not say: the components read theirs as 32 bits or more."""
 
 
 class Unfit(ValueError):
@@ -25,9 +32,9 @@ class Unfit(ValueError):
 def unknown_key(key: object, known: Collection[str], prefix: str = "") -> str:
     """The sentence for a key that does not exist, with the nearest one that does. ``prefix`` is its subject's name."""
     dot = f"{prefix}." if prefix else ""
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(named(key), known, n=1, cutoff=0.5)
     advice = f"did you mean {dot}{near[0]}?" if near else f"the known keys are {', '.join(sorted(known))}."
-    return f"{dot}{key}: there is no such key; {advice}"
+    return f"{dot}{named(key)}: there is no such key; {advice}"
 
 
 def read_fields(cls: type, value: object, prefix: str, problems: list[str]) -> dict[str, Any]:
@@ -44,7 +51,7 @@ def read_fields(cls: type, value: object, prefix: str, problems: list[str]) -> d
     known = {f.name: f for f in fields(cls)}
     values = {}
     for key, raw in value.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
+        name = f"{prefix}.{named(key)}" if prefix else named(key)
         if key not in known:
             problems.append(unknown_key(key, known, prefix))
             continue
@@ -65,12 +72,12 @@ def convert(raw: object, hint: Any) -> Any:
     if origin is tuple:
         items = _json(raw) if isinstance(raw, str) else raw
         if not isinstance(items, list | tuple):
-            raise Unfit(f"expected a list, got {raw!r}.")
+            raise Unfit(f"expected a list, got {quoted(raw)}.")
         return tuple(convert(item, arguments[0]) for item in items)
     if origin is not None and issubclass(origin, Mapping):
         items = _json(raw) if isinstance(raw, str) else raw
         if not isinstance(items, Mapping):
-            raise Unfit(f"expected an object, got {raw!r}.")
+            raise Unfit(f"expected an object, got {quoted(raw)}.")
         return {str(key): convert(item, arguments[1]) for key, item in items.items()}
     if is_dataclass(hint):
         return _object(raw, hint)
@@ -83,7 +90,7 @@ def _simple(raw: object, hint: Any) -> Any:
             return raw
         if isinstance(raw, str) and raw.lower() in SWITCH:
             return SWITCH[raw.lower()]
-        raise Unfit(f"expected on or off, got {raw!r}.")
+        raise Unfit(f"expected on or off, got {quoted(raw)}.")
     if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
         return raw
     if hint in (int, float):
@@ -94,11 +101,12 @@ def _simple(raw: object, hint: Any) -> Any:
             if number != number or number in (float("inf"), float("-inf")) or (hint is int and number != int(number)):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            raise Unfit(f"expected {'a whole number' if hint is int else 'a number'}, got {raw!r}.") from None
+            raise Unfit(f"expected {'a whole number' if hint is int else 'a number'}, got {quoted(raw)}.") from None
         return hint(number)
     if isinstance(raw, str | int | float) and not isinstance(raw, bool):
-        return str(raw)
-    raise Unfit(f"expected text, got {raw!r}.")
+        with suppress(ValueError):  # Python writes no number of more than 4,300 digits
+            return str(raw)
+    raise Unfit(f"expected text, got {quoted(raw)}.")
 
 
 def _literal(raw: object, choices: tuple[str, ...]) -> str:
@@ -106,7 +114,7 @@ def _literal(raw: object, choices: tuple[str, ...]) -> str:
         raw = "on" if raw else "off"
     if raw in choices:
         return str(raw)
-    raise Unfit(f"expected one of {', '.join(choices)}, got {raw!r}.")
+    raise Unfit(f"expected one of {', '.join(choices)}, got {quoted(raw)}.")
 
 
 def _object(raw: object, cls: Any) -> Any:
@@ -114,21 +122,21 @@ def _object(raw: object, cls: Any) -> Any:
     values = read_fields(cls, raw, cls.__name__.lower(), problems)
     lacking = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
     if problems or lacking:
-        raise Unfit(problems[0] if problems else f"{raw!r} lacks {', '.join(lacking)}.")
+        raise Unfit(problems[0] if problems else f"{quoted(raw)} lacks {', '.join(lacking)}.")
     return cls(**values)
 
 
 def _bounded(value: Any, field: Field[Any]) -> Any:
     if isinstance(value, str) and (form := field.metadata.get("form")) and not re.fullmatch(form[0], value):
-        raise Unfit(f"expected {form[1]}, got {value!r}.")
+        raise Unfit(f"expected {form[1]}, got {quoted(value)}.")
     least, greatest = field.metadata.get("minimum"), field.metadata.get("maximum")
     if value is None or (least is None and greatest is None):
         return value
-    if (least is not None and value < least) or (greatest is not None and value > greatest):
-        bounds = f"{least} or more"
+    if (least is not None and value < least) or value > (GREATEST if greatest is None else greatest):
+        bounds = f"{least} or more" if value < GREATEST else f"{GREATEST} or less"
         if greatest is not None:
             bounds = f"from {least} to {greatest}" if least != greatest else f"{least}"
-        raise Unfit(f"expected {bounds}, got {value}.")
+        raise Unfit(f"expected {bounds}, got {quoted(value)}.")
     return value
 
 

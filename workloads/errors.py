@@ -19,7 +19,41 @@ in the lowest layer so that every package can raise from it; the command line pr
 
 from __future__ import annotations
 
+import reprlib
 from typing import ClassVar
+
+LONGEST_NAME = 80
+MOST_PROBLEMS = 10
+"""How many bad keys a message names before it counts the rest."""
+
+
+def quoted(value: object) -> str:
+    """A value as a message quotes it: in quotes if it is text, printable, and not longer than a reader likes.
+
+    What is quoted may be a file of megabytes, or hold itself.
+    """
+    return _QUOTED.repr(value)
+
+
+def named(key: object) -> str:
+    """A name as a message begins with it: as it is, or quoted if it cannot be printed or is longer than any name."""
+    text = key if isinstance(key, str) else quoted(key)
+    return text if text and text.isprintable() and len(text) <= LONGEST_NAME else quoted(text)
+
+
+class _Quoted(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother, self.maxlong = 3, LONGEST_NAME, LONGEST_NAME, 40
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:  # Python writes no number of more than 4,300 digits
+            return f"a number of {x.bit_length()} bits"
+
+
+_QUOTED = _Quoted()
 
 
 class ProjectError(Exception):
@@ -40,7 +74,10 @@ class SettingsError(UsageError):
     def __init__(self, where: str, problems: list[str]) -> None:
         self.where = where
         self.problems = problems
-        super().__init__("\n".join([f"The settings of {where} are wrong:", *(f"  - {p}" for p in problems)]))
+        told = [f"  - {problem}" for problem in problems[:MOST_PROBLEMS]]
+        if more := len(problems) - len(told):
+            told.append(f"  - and {more} more.")
+        super().__init__("\n".join([f"The settings of {where} are wrong:", *told]))
 
 
 class ToolError(ProjectError):

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from workloads.errors import quoted
+
 Operator = Literal["<=", "<", ">=", ">", "=="]
 
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
@@ -34,7 +36,7 @@ def parse(expression: str) -> Limit:
     match = _EXPRESSION.fullmatch(expression)
     if match is None:
         raise ValueError(
-            f"'{expression}' is not an operator ({', '.join(OPERATORS)}) followed by a number or a figure's path."
+            f"{quoted(expression)} is not an operator ({', '.join(OPERATORS)}) followed by a number or a figure's path."
         )
     operator = cast(Operator, match[1])
     right = match[2]
@@ -42,13 +44,13 @@ def parse(expression: str) -> Limit:
         return Limit(operator, float(right))
     if _PATH.fullmatch(right):
         return Limit(operator, right)
-    raise ValueError(f"'{right}' in '{expression}' is neither a number nor the path of a figure.")
+    raise ValueError(f"{quoted(right)} in {quoted(expression)} is neither a number nor the path of a figure.")
 
 
 def problem(expression: object) -> str | None:
     """What is wrong with an expression, as a sentence; None if nothing is."""
     if not isinstance(expression, str):
-        return f"{expression!r} is not text such as '<= 0.5'."
+        return f"{quoted(expression)} is not text such as '<= 0.5'."
     try:
         parse(expression)
     except ValueError as error:

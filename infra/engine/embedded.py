@@ -186,9 +186,9 @@ def project_name(root: Path) -> str:
 
     file = root / "Pulumi.yaml"
     try:
-        project = yaml.safe_load(file.read_text())
+        project = yaml.safe_load(file.read_text(encoding="utf-8"))
         return str(project["name"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError) as error:
         raise UsageError(
             f"{file} cannot be read as a Pulumi project ({type(error).__name__}). Run from the folder of the project."
         ) from None

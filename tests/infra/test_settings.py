@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.settings import SUBJECTS, Region, Settings
+from infra.values import GREATEST
 from tests.infra.test_values import JSON
 from workloads.errors import SettingsError, UsageError
 from workloads.sizes import SIZES
@@ -48,6 +49,7 @@ def values(cls: type, name: str) -> st.SearchStrategy[Any]:
 
 def plain(hint: Any, field: Any) -> st.SearchStrategy[Any]:
     least, greatest = field.metadata.get("minimum"), field.metadata.get("maximum")
+    greatest = GREATEST if greatest is None else greatest
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
     if field.name in FORMS:
@@ -316,3 +318,11 @@ def test_any_garbage_at_all_is_taken_or_a_settings_error(config):
         Settings.read(config, "the tests")
     except SettingsError as error:
         assert error.problems
+
+
+@pytest.mark.parametrize(
+    "key", [("load", "deadlineSeconds"), ("gatekeeper", "auditInterval"), ("ratify", "cacheSizeMb")]
+)
+def test_no_number_is_larger_than_the_components_can_read(key):
+    (problem,) = problems(**{key[0]: {key[1]: GREATEST + 1}})
+    assert problem == f"{key[0]}.{key[1]}: expected {GREATEST} or less, got {GREATEST + 1}."
