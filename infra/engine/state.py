@@ -18,7 +18,7 @@ from typing import Any, Literal
 from infra.engine.resources import Pending, Resource
 from infra.engine.values import Properties, Secret, Value
 from infra.engine.vault import Vault
-from workloads.errors import EngineError
+from workloads.errors import EngineError, quoted
 
 _MARKER = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -52,23 +52,23 @@ class StackState:
         """
         file = folder / FILE
         try:
-            raw = json.loads(file.read_text())
+            raw = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls(folder, Vault(root))
-        except ValueError as error:
-            raise EngineError(_unreadable(file, str(error))) from None
+        except (ValueError, RecursionError) as error:
+            raise EngineError(_unreadable(file, error)) from None
         try:
-            if raw["version"] != _VERSION:
-                raise ValueError(f"its version is {raw['version']}, this program writes {_VERSION}")
-            state = cls(folder, Vault(root, raw["salt"]))
-            for item in raw["resources"]:
+            if _entry(raw, "version", object) != _VERSION:
+                raise ValueError(f"its version is {quoted(raw['version'])}, this program writes {_VERSION}")
+            state = cls(folder, Vault(root, _entry(raw, "salt", str | None)))
+            for item in _entry(raw, "resources", list):
                 state._add(state._open(item))
-            for urn, item in raw["pending"].items():
-                resource = state._open(item["resource"])
-                state._pending[urn] = Pending(item["op"], resource)
-            state.set_outputs(state._decoded(raw["outputs"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise EngineError(_unreadable(file, f"{type(error).__name__}: {error}")) from None
+            for urn, item in _entry(raw, "pending", dict).items():
+                resource = state._open(_entry(item, "resource", dict))
+                state._pending[urn] = Pending(_entry(item, "op", str), resource)
+            state.set_outputs(state._decoded(_entry(raw, "outputs", dict)))
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise EngineError(_unreadable(file, error)) from None
         for resource in (*state.resources(), *(p.resource for p in state._pending.values())):
             state._texts[id(resource)] = state._text(resource)
             state._version = max(state._version, resource.kept, resource.ended)
@@ -236,6 +236,8 @@ class StackState:
         return f'{{{head},\n"resources":[{resources}],\n"pending":{{{pending}}},\n"outputs":{self._outputs_text}}}\n'
 
     def _add(self, resource: Resource) -> None:
+        if resource.urn in self._live and not resource.delete:
+            raise ValueError(f"{quoted(resource.urn)} is there twice")
         if resource.delete:
             self._condemned.append(resource)
         else:
@@ -268,10 +270,12 @@ class StackState:
         return json.dumps(item)
 
     def _open(self, item: dict[str, Any]) -> Resource:
-        known = {k: v for k, v in item.items() if k in _NAMES}
+        known: dict[str, Any] = {name: _entry(item, name, _KINDS.get(name, str)) for name in _NAMES if name in item}
+        for name in ("urn", "type", "name"):
+            _entry(item, name, str)
         for name in ("inputs", "outputs"):
-            known[name] = self._decoded(item.get(name, {}))
-        known["dependencies"] = tuple(item.get("dependencies", ()))
+            known[name] = self._decoded(known.get(name, {}))
+        known["dependencies"] = tuple(known.get("dependencies", ()))
         return Resource(**known)
 
     def _encoded(self, value: Value) -> Value:
@@ -286,7 +290,7 @@ class StackState:
     def _decoded(self, value: Any) -> Any:
         if isinstance(value, dict):
             if value.get(_MARKER) == _SECRET:
-                return Secret(self._decoded(self._vault.decrypt(value["ciphertext"])))
+                return Secret(self._decoded(self._vault.decrypt(_entry(value, "ciphertext", str))))
             return {k: self._decoded(v) for k, v in value.items()}
         if isinstance(value, list):
             return [self._decoded(v) for v in value]
@@ -294,9 +298,30 @@ class StackState:
 
 
 _NAMES = tuple(f.name for f in fields(Resource))
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("inputs", "outputs", "property_dependencies"), dict),
+    **dict.fromkeys(("custom", "protect", "retain_on_delete", "external", "delete"), bool),
+    **dict.fromkeys(("made", "kept", "ended"), int),
+    "dependencies": list,
+    "delete_timeout": int | float | None,
+    "init_error": str | None,
+}
+"""What the entries of a resource are; text if they are not here."""
 
 
-def _unreadable(file: Path, reason: str) -> str:
+def _entry(holder: Any, name: str, kind: Any) -> Any:
+    """An entry of what should be an object. Raises ValueError if it is not there, or of another kind."""
+    if not isinstance(holder, dict):
+        raise ValueError(f"{quoted(holder)} is no object")
+    if name not in holder:
+        raise ValueError(f"it has no {name}")
+    if not isinstance(holder[name], kind):
+        raise ValueError(f"its {name} is {quoted(holder[name])}")
+    return holder[name]
+
+
+def _unreadable(file: Path, error: Exception) -> str:
+    reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
     return (
         f"The state file {file} cannot be read ({reason}). Restore it, or remove what the stack made by hand "
         "and delete the file."

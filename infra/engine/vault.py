@@ -18,7 +18,8 @@ from pathlib import Path
 from infra.engine.values import Value
 from workloads.errors import UsageError
 
-_NONCE = 12
+_NONCE, _KEY = 12, 32
+"""Lengths in bytes."""
 PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"
 
 
@@ -82,12 +83,18 @@ class Vault:
         if made and not self._key_file.exists():
             self._make_key_file()
         try:
-            return base64.b64decode(self._key_file.read_bytes())
+            key = base64.b64decode(self._key_file.read_bytes().strip(), validate=True)
+            reason = None if len(key) == _KEY else "it is not a key"
         except OSError as error:
+            reason = error.strerror
+        except ValueError:
+            reason = "it is not a key"
+        if reason:
             raise UsageError(
-                f"The key of the secrets in {self._root} cannot be read from {self._key_file}: {error.strerror}. "
+                f"The key of the secrets in {self._root} cannot be read from {self._key_file}: {reason}. "
                 "Bring the file back, or remove what the stack made by hand and delete the folder."
-            ) from None
+            )
+        return key
 
     def _make_key_file(self) -> None:
         """Linked into place, so that of two processes that make it at once, both use the first one's."""
@@ -96,7 +103,7 @@ class Vault:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(base64.b64encode(secrets.token_bytes(32)))
+                file.write(base64.b64encode(secrets.token_bytes(_KEY)))
                 file.flush()
                 os.fsync(file.fileno())
             with suppress(FileExistsError):
