@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from analysis import shapes
 from analysis.samples import Samples, Window
 from workloads.errors import CollectError
 
@@ -45,11 +46,11 @@ class Records:
 
 def read(folder: Path) -> Records:
     """Read a run's folder. Raises CollectError if it has no readable run.json."""
-    run = _document(folder / "run.json")
+    run = read_run(folder)
     problems: dict[str, str] = {}
-    pods = _lines(folder / "pods.jsonl", problems)
-    requests = _lines(folder / "requests.jsonl", problems)
-    events = _lines(folder / "events.jsonl", problems) or []
+    pods = _lines(folder / "pods.jsonl", "pod", shapes.POD, problems)
+    requests = _lines(folder / "requests.jsonl", "request", shapes.REQUEST, problems)
+    events = _lines(folder / "events.jsonl", "event", shapes.EVENT, problems) or []
     samples = None
     try:
         samples = Samples.read(folder / "metrics.parquet")
@@ -58,29 +59,43 @@ def read(folder: Path) -> Records:
     return Records(folder, run, pods, requests, events, samples, problems)
 
 
-def _document(path: Path) -> Record:
+def read_run(folder: Path) -> Record:
+    """The run.json of a folder. Raises CollectError if it is not there, or not the record of a run."""
+    path = folder / "run.json"
     try:
         document = orjson.loads(path.read_bytes())
     except OSError as error:
         raise CollectError(f"{path.parent} is not the folder of a run: {path.name} cannot be read.") from error
     except orjson.JSONDecodeError as error:
-        raise CollectError(f"{path} is not JSON: {error}.") from error
+        raise CollectError(f"{path} is not the record of a run: it is not JSON ({error}).") from error
     if not isinstance(document, dict):
-        raise CollectError(f"{path} is not a JSON object.")
+        raise CollectError(f"{path} is not the record of a run: it is not a JSON object.")
+    if problem := shapes.RUN(document, ""):
+        raise CollectError(f"{path} is not the record of a run: {problem}.")
     return document
 
 
-def _lines(path: Path, problems: dict[str, str]) -> list[Record] | None:
-    records = []
+def _lines(path: Path, what: str, check: shapes.Check, problems: dict[str, str]) -> list[Record] | None:
+    """The records of a file, a line each; None, with the reason in ``problems``, if one of them is none."""
+    records: list[Record] = []
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
         problems[path.name] = f"{path.name} is not there."
         return None
+    except OSError as error:
+        problems[path.name] = f"{path.name} cannot be read: {error.strerror}."
+        return None
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
-            records.append(orjson.loads(line))
+            record = orjson.loads(line)
         except orjson.JSONDecodeError:
             problems[path.name] = f"Line {number} of {path.name} is not JSON."
             return None
+        if problem := check(record, ""):
+            problems[path.name] = f"Line {number} of {path.name} is no {what}: {problem}."
+            return None
+        records.append(record)
     return records

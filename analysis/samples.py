@@ -159,7 +159,10 @@ class Samples:
     def read(cls, path: Path) -> Samples:
         """Read a run's metrics.parquet. Raises CollectError if it is not there or not readable."""
         try:
-            return cls(pq.read_table(path, schema=SCHEMA))
+            table = pq.read_table(path, columns=SCHEMA.names).cast(SCHEMA)
+            if any(column.null_count for column in table.columns):
+                raise CollectError(f"{path.name} cannot be read: it has samples without a time, a name or a value.")
+            return cls(table)
         except FileNotFoundError:
             raise CollectError(f"{path.name} is not there: no metrics were collected.") from None
         except (OSError, pa.ArrowException) as error:

@@ -19,7 +19,7 @@ import csscgen
 from analysis.files import write_atomically
 from csscgen.progress import Progress
 from csscgen.stackfiles import chosen_folder
-from workloads.errors import UsageError
+from workloads.errors import CollectError, UsageError
 
 FOLDER_VARIABLE = "CSSCGEN_RUNS"
 ID = re.compile(r"(.+)-(\d{8}-\d{6})-[0-9a-f]{4}")
@@ -151,9 +151,13 @@ def _moment(folder: Path) -> tuple[str, str]:
 
 def load(folder: Path) -> Run:
     """The record of a run, to go on with. Raises UsageError if its run.json cannot be read."""
+    from analysis.records import read_run  # with what reads samples, which most commands do not need
+
     try:
-        content = json.loads((folder / "run.json").read_text())
+        content = read_run(folder)
         known = {f.name for f in fields(Run)}
         return Run(folder, **{key: value for key, value in content.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"{folder / 'run.json'} is not the record of a run: {error}") from error
+    except CollectError as error:
+        raise UsageError(str(error)) from error
+    except TypeError as error:
+        raise UsageError(f"{folder / 'run.json'} is not the record of a run, it lacks entries: {error}.") from error
