@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from csscgen.context import Context, needed_tools
 from csscgen.stackfiles import Stack
@@ -13,6 +13,9 @@ from infra.engine import StepEvent
 from infra.local import tools
 from infra.local.sockets import is_free
 from workloads.errors import UsageError
+
+if TYPE_CHECKING:
+    from csscgen.artifacts.signing import Signer
 
 
 def check(context: Context) -> None:
@@ -86,24 +89,32 @@ def bring_up(context: Context) -> None:
 def seed(context: Context) -> dict[str, Any]:
     """Brings the scenario's images and signatures into its registry and verifies them; returns what was done."""
     from csscgen.artifacts.seeder import SeedProgress, seed
-    from csscgen.artifacts.signing import LocalSigner
 
     shared = context.shared_outputs()
-    signer = LocalSigner(Path(shared["signingKeyFile"]).read_text(), shared["signingCertificate"])
+    sets = context.settings.plan.image_sets
+    in_use = {images.variant for images in sets}
+    refused = {kind: who for kind, who in shared["refusedSigners"].items() if kind in in_use}
 
     def tell(progress: SeedProgress) -> None:
         context.progress.update(f"{progress.stage} {progress.done} of {progress.images} images")
 
     report = asyncio.run(
         seed(
-            context.settings.plan.image_sets,
+            sets,
             registry=str(context.outputs()["registry"]),
-            signer=signer,
+            signer=_signer(shared["signingKeyFile"], shared["signingCertificate"]),
+            refused={kind: _signer(who["keyFile"], who["certificate"]) for kind, who in refused.items()},
             waiter=tools.path("waiter"),
             on_progress=tell,
         )
     )
     return asdict(report)
+
+
+def _signer(key_file: str, certificate: str) -> Signer:
+    from csscgen.artifacts.signing import LocalSigner
+
+    return LocalSigner(Path(key_file).read_text(), certificate)
 
 
 def destroy(context: Context, *, shared: bool) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Literal, Self
 
 from infra.values import read_fields, unknown_key
 from workloads.errors import SettingsError, named
+from workloads.negatives import MOST_SHARDS, REFUSED_SIGNERS
+from workloads.negatives import problems as negatives_problems
 from workloads.ratify.objects import Plan
 from workloads.registries import SizeName as RegistrySizeName
 from workloads.sizes import SIZES, SizeName
@@ -58,7 +60,7 @@ class Scenario:
 
     size: SizeName = setting("S", "Names the replicas and nodes that are not set: S, M, L or XL of the published test.")
     workload: Literal["deployment", "job"] = setting("deployment", "Kind of the workloads; Jobs are Indexed ones.")
-    shards: int = setting(1, "Workloads that share the replicas evenly.", minimum=1, maximum=1000)
+    shards: int = setting(1, "Workloads that share the replicas evenly.", minimum=1, maximum=MOST_SHARDS)
     replicas: int | None = setting(
         None, "Pods of all workloads together; null for the size's.", unit="pods", minimum=1, maximum=200_000
     )
@@ -69,6 +71,15 @@ class Scenario:
     namespaces: int = setting(1, "Namespaces that the workloads are spread over.", minimum=1, maximum=1000)
     uniqueImages: bool = setting(False, "Whether every workload has images of its own instead of shared ones.")
     jobSeconds: int = setting(10, "How long a Job's containers run.", unit="s", minimum=0, maximum=86_400)
+    negatives: Mapping[str, float] = setting(
+        dict,
+        "Images that Ratify must refuse: the kind and its share of the workloads, such as `{unsigned: 0.1}`. The kinds "
+        "are in [scenarios.md](scenarios.md).",
+    )
+    seed: int = setting(0, "Says which of the workloads run negative images.", minimum=0, maximum=2**31 - 1)
+    restored: bool = setting(
+        False, "Whether negative images have genuine signatures as well, so that they have to pass."
+    )
 
 
 @dataclass(frozen=True)
@@ -293,7 +304,8 @@ class Settings:
     def shared_part(self) -> dict[str, Any]:
         """What a shared stack makes of its settings, to be compared: a run cannot change it for once."""
         regions = [asdict(region) for region in self.registry.regions]
-        return {"kind": self.registry.kind, "regions": regions, "signing": asdict(self.signing)}
+        signing = {**asdict(self.signing), "refused": sorted(REFUSED_SIGNERS)}
+        return {"kind": self.registry.kind, "regions": regions, "signing": signing}
 
     @property
     def plan(self) -> Plan:
@@ -309,6 +321,9 @@ class Settings:
             unique_images=scenario.uniqueImages,
             job_seconds=scenario.jobSeconds,
             run_id=self.runId,
+            negatives=scenario.negatives,
+            seed=scenario.seed,
+            restored=scenario.restored,
         )
 
     def _contradictions(self) -> list[str]:
@@ -328,6 +343,14 @@ class Settings:
             problems.append(
                 f"scenario.shards: {self.scenario.shards} workloads cannot share {self.replicas} replicas; "
                 "each needs at least one."
+            )
+        problems += [
+            f"scenario.negatives.{problem}"
+            for problem in negatives_problems(self.scenario.negatives, self.scenario.shards)
+        ]
+        if self.scenario.negatives and not self.scenario.signatures:
+            problems.append(
+                "scenario.negatives: with scenario.signatures 0 every image is unsigned as it is; set one or the other."
             )
         for ours, theirs in (("verification", "validation"), ("mutation", "mutation")):
             milliseconds = getattr(self.ratify, f"{ours}TimeoutMs")

@@ -1,8 +1,9 @@
 """The names of images and workloads. Seeder, workload generator and report all take them from here and nowhere else.
 
 The scheme is csscgen's: the repository is ``<containers>-containers-<signatures>-referrers``, the tags are 1 to
-``containers``, so that whoever has images from that tool can point a run at them. With ``unique_images`` every workload
-has a set of its own, ``<containers>-containers-<signatures>-referrers-<shard>``.
+``containers``, so that whoever has images from that tool can point a run at them. With unique images every workload
+has a set of its own, ``<containers>-containers-<signatures>-referrers-<shard>``. Negative images have their kind at the
+end: ``10-containers-5-referrers-expired``.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ class ImageSet:
     containers: int
     signatures: int
     shard: int | None = None
-    """Index of the workload that owns the set; None where all workloads share it."""
+    """Index of the workload that owns the set; None where workloads share it."""
+    variant: str | None = None
+    """The kind of negative image (workloads/negatives.py); None for genuine ones."""
+    restored: bool = False
+    """Whether negative images have genuine signatures as well, so that they have to pass."""
 
     @property
     def repository(self) -> str:
-        suffix = "" if self.shard is None else f"-{self.shard}"
-        return f"{self.containers}-containers-{self.signatures}-referrers{suffix}"
+        own = "" if self.shard is None else f"-{self.shard}"
+        kind = "" if self.variant is None else f"-{self.variant}"
+        return f"{self.containers}-containers-{self.signatures}-referrers{own}{kind}"
 
     @property
     def tags(self) -> list[str]:
@@ -32,15 +38,3 @@ class ImageSet:
     def references(self, host: str) -> Iterator[str]:
         """The image references, ``host/repository:tag``, in the order of the containers."""
         return (f"{host}/{self.repository}:{tag}" for tag in self.tags)
-
-
-def image_sets(containers: int, signatures: int, shards: int, *, unique: bool) -> list[ImageSet]:
-    """The sets that a scenario needs: one for all its workloads, or one for each of them."""
-    if unique:
-        return [ImageSet(containers, signatures, shard) for shard in range(shards)]
-    return [ImageSet(containers, signatures)]
-
-
-def image_set(sets: list[ImageSet], shard: int) -> ImageSet:
-    """The set that workload ``shard`` runs: its own, or the shared one."""
-    return sets[shard % len(sets)]

@@ -103,6 +103,16 @@ class RegistryClient:
         target = f"{location}{'&' if '?' in location else '?'}{digest}"
         await self._transport.request("PUT", target, expect=(201,), data=blob.data, headers=headers)
 
+    async def delete_blob(self, repository: str, digest: str) -> None:
+        """Delete a blob; one that is not there is fine. RegistryError where the registry deletes none."""
+        url = self._url(self._container(repository).get_blob_url(digest))
+        answer = await self._transport.request("DELETE", url, expect=(200, 202, 204, 404, 405))
+        if answer.status == 405:
+            raise RegistryError(
+                f"The registry {self.registry} deletes no blobs (405), without which images of the kind missing-blob "
+                "cannot be made. Allow deletion there, or leave the kind out of scenario.negatives."
+            )
+
     async def put_manifest(self, repository: str, reference: str, manifest: Content) -> bool:
         """Push by tag or digest; whether the registry will list it as a referrer of its subject."""
         answer = await self._transport.request(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -58,6 +59,31 @@ def sha256(data: bytes) -> str:
 
 EMPTY_CONFIG = Content.of(EMPTY, b"{}")
 """The config of an artifact that has none (image specification, "Guidance for an Empty Descriptor")."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A blob that is attached to an image, such as a signature, ready to push: a referrer of the image."""
+
+    artifact_type: str
+    blob: Content
+    subject: Descriptor
+    """The image's manifest."""
+    annotations: Mapping[str, str]
+
+    @cached_property
+    def manifest(self) -> Content:
+        """What refers to the blob and names the subject (image specification, "Guidelines for Artifact Usage")."""
+        document = {
+            "schemaVersion": 2,
+            "mediaType": IMAGE_MANIFEST,
+            "artifactType": self.artifact_type,
+            "config": EMPTY_CONFIG.descriptor.as_json(),
+            "layers": [self.blob.descriptor.as_json()],
+            "subject": self.subject.as_json(),
+            "annotations": dict(self.annotations),
+        }
+        return Content.of_json(IMAGE_MANIFEST, document)
 
 
 def referrer(manifest: Content) -> dict[str, Any]:

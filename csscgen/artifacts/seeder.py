@@ -1,11 +1,12 @@
 """Seeding: bring the images of a scenario and their signatures into a registry, and prove it.
 
 The registry is the only memory. What is there is found by asking it, what is missing is added, and
-nothing is deleted; so a second seeding pushes nothing, and one that was cut off is completed by the
-next. Images are found by tag and digest, signatures by listing the referrers of each image. A
-signature cannot be made twice (its algorithms are randomised), so signatures are counted, not
-compared: too many are as wrong as too few, because a figure of N signatures per image would be one
-of another number.
+nothing is deleted but the blobs that some negative images are to lack; so a second seeding pushes
+nothing, and one that was cut off is completed by the next. Images are found by tag and digest,
+signatures by listing the referrers of each image. A signature cannot be made twice (its algorithms
+are randomised), so signatures are counted, not compared: too many are as wrong as too few, because
+a figure of N signatures per image would be one of another number. What makes an image a negative
+one is counted by its kind.
 
 At the end everything is read back. A load on images that are not all there measures the errors of
 the preparation, so a mismatch is an error that names what is missing.
@@ -15,20 +16,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import orjson
 
 from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
-from csscgen.artifacts.descriptors import EMPTY_CONFIG, Content, referrer
+from csscgen.artifacts.descriptors import EMPTY_CONFIG, Attachment, Content, referrer
 from csscgen.artifacts.images import Base, base, image
-from csscgen.artifacts.signing import SIGNATURE_TYPE, Signature, Signer
+from csscgen.artifacts.negatives import KIND, RECIPES, Material, attach, attachments
+from csscgen.artifacts.signing import SIGNATURE_TYPE, Signer
 from workloads.errors import RegistryError
 from workloads.naming import ImageSet
+from workloads.negatives import KINDS
 
 MOST_PROBLEMS = 10
 """How many images an error names before it counts the rest."""
@@ -43,14 +48,15 @@ class SeedReport:
 
     images: int
     signatures: int
+    """Signatures of every kind; what else may be attached to an image is not counted."""
     manifests_per_s: float
     """Manifests pushed per second of pushing; 0 if there was nothing to push."""
     retries: int
     throttled: int
     pushed: int
-    """Manifests of images and signatures that were missing."""
+    """Manifests of images and attachments that were missing."""
     present: int
-    """Manifests of images and signatures that were there before."""
+    """Manifests of images and attachments that were there before."""
     seconds: float
     """Pushing and reading back together."""
 
@@ -71,10 +77,19 @@ class SeedProgress:
 class _Image:
     """An image of the plan."""
 
-    repository: str
+    images: ImageSet
     tag: str
-    signatures: int
+    original: Content
+    """Its manifest before it was changed, if it is of a kind for which it is."""
     manifest: Content
+
+    @property
+    def repository(self) -> str:
+        return self.images.repository
+
+    @property
+    def name(self) -> str:
+        return f"{self.repository}:{self.tag}"
 
     @property
     def digest(self) -> str:
@@ -86,6 +101,7 @@ async def seed(
     *,
     registry: str,
     signer: Signer,
+    refused: Mapping[str, Signer] = MappingProxyType({}),
     waiter: Path,
     concurrency: int = CONCURRENCY,
     patience: float = PATIENCE,
@@ -96,7 +112,8 @@ async def seed(
 
     ``waiter`` is the binary that the images run. ``concurrency`` is in requests, ``patience`` the
     seconds that one request waits in all for a registry that answers 429. ``registry`` must be on
-    loopback, or one of ``allowed``. A set with no signatures makes unsigned images.
+    loopback, or one of ``allowed``. A set with no signatures makes unsigned images. ``refused`` has the
+    signers of the kinds of negative images that have one of their own (``REFUSED_SIGNERS``).
 
     Raises UsageError before anything is touched if the registry is not the stack's own or the binary
     cannot be read; RegistryError if the registry fails, or does not hold in the end what it should.
@@ -104,7 +121,7 @@ async def seed(
     shared = base(waiter)
     started = time.monotonic()
     async with RegistryClient(registry, allowed=allowed, concurrency=concurrency, patience=patience) as client:
-        seeding = _Seeding(client, signer, shared, list(dict.fromkeys(sets)), on_progress)
+        seeding = _Seeding(client, signer, refused, shared, list(dict.fromkeys(sets)), on_progress)
         await seeding.push(concurrency)
         pushing = time.monotonic() - started
         await seeding.verify(concurrency)
@@ -127,19 +144,21 @@ class _Seeding:
         self,
         client: RegistryClient,
         signer: Signer,
+        refused: Mapping[str, Signer],
         shared: Base,
         sets: Sequence[ImageSet],
         on_progress: Callable[[SeedProgress], None] | None,
     ) -> None:
         self._client = client
         self._signer = signer
+        self._refused = refused
         self._shared = shared
         self._sets = sets
         self._on_progress = on_progress
         self._done = 0
         self._problems: list[str] = []
         self.images = sum(each.containers for each in sets)
-        self.signatures = sum(each.containers * each.signatures for each in sets)
+        self.signatures = 0
         self.pushed = 0
         self.present = 0
 
@@ -161,14 +180,16 @@ class _Seeding:
             raise RegistryError(
                 f"The registry {self._client.registry} does not hold what was seeded:\n{told}{more}\n"
                 "Seed again to add what is missing. What is too much is never deleted: start with an "
-                "empty registry, or ask for as many signatures as there are."
+                "empty registry, or ask for as many signatures as there are. Negative images that have genuine "
+                "signatures stay so: ask for them with scenario.restored=on."
             )
 
     def _plan(self) -> Iterator[_Image]:
         for images in self._sets:
+            change = RECIPES[images.variant].change
             for tag in images.tags:
-                manifest = image(self._shared, images, tag)
-                yield _Image(images.repository, tag, images.signatures, manifest)
+                original = image(self._shared, images, tag)
+                yield _Image(images, tag, original, change(original))
 
     def _shared_blobs(self, images: ImageSet) -> list[Content]:
         blobs = [self._shared.config, self._shared.layer]
@@ -185,30 +206,47 @@ class _Seeding:
         else:
             await self._client.put_manifest(wanted.repository, wanted.tag, wanted.manifest)
             self.pushed += 1
-        if wanted.signatures:
-            await self._push_signatures(wanted)
+        if counts := attachments(wanted.images):
+            await self._push_attachments(wanted, counts)
         self._report("push")
 
-    async def _push_signatures(self, wanted: _Image) -> None:
+    async def _push_attachments(self, wanted: _Image, counts: Mapping[str | None, int]) -> None:
         entries = await self._client.referrers(wanted.repository, wanted.digest)
-        found = sum(entry.get("artifactType") == SIGNATURE_TYPE for entry in entries)
-        self.present += found
-        missing = wanted.signatures - found
-        if missing <= 0:
-            return
-        now = datetime.now(UTC)
-        made = [self._signer.sign(wanted.manifest.descriptor, now) for _ in range(missing)]
-        listed = await _together(self._push_signature(wanted, each) for each in made)
-        if not all(listed):
-            # One write for all of an image's signatures, so that no two writers meet in the list.
-            entries += [referrer(signature.manifest) for signature in made]
-            await self._client.put_referrers(wanted.repository, wanted.digest, entries)
-        self.pushed += missing
+        found = Counter(_kind(entry) for entry in entries if _is_ours(entry))
+        self.present += found.total()
+        missing = [kind for kind, count in counts.items() for _ in range(count - found[kind])]
+        if missing:
+            material = self._material(wanted)
+            made = [attach(kind, material) for kind in missing]
+            listed = await _together(self._push_attachment(wanted, each) for each in made)
+            entries += [referrer(each.manifest) for each in made]
+            if not all(listed):
+                # One write for all attachments of an image, so that no two writers meet in the list.
+                await self._client.put_referrers(wanted.repository, wanted.digest, entries)
+            self.pushed += len(made)
+        lacking = [entry["digest"] for entry in entries if _lacks_blob(entry)]
+        await _together(self._delete_blobs(wanted, digest) for digest in lacking)
 
-    async def _push_signature(self, wanted: _Image, signature: Signature) -> bool:
-        await self._client.upload_blob(wanted.repository, signature.envelope)
-        return await self._client.put_manifest(
-            wanted.repository, signature.manifest.descriptor.digest, signature.manifest
+    async def _push_attachment(self, wanted: _Image, attachment: Attachment) -> bool:
+        await self._client.upload_blob(wanted.repository, attachment.blob)
+        digest = attachment.manifest.descriptor.digest
+        return await self._client.put_manifest(wanted.repository, digest, attachment.manifest)
+
+    async def _delete_blobs(self, wanted: _Image, digest: str) -> None:
+        stored = await self._client.get_manifest(wanted.repository, digest)
+        for blob in _blobs(stored) if stored else ():
+            if await self._client.blob_exists(wanted.repository, blob):
+                await self._client.delete_blob(wanted.repository, blob)
+
+    def _material(self, wanted: _Image) -> Material:
+        genuine = image(self._shared, replace(wanted.images, variant=None), wanted.tag)
+        return Material(
+            genuine=self._signer,
+            refused=self._refused,
+            subject=wanted.manifest.descriptor,
+            original=wanted.original.descriptor,
+            other=genuine.descriptor,
+            at=datetime.now(UTC),
         )
 
     async def _verify_blobs(self, images: ImageSet) -> None:
@@ -218,37 +256,66 @@ class _Seeding:
 
     async def _verify_image(self, wanted: _Image) -> None:
         stored = await self._client.get_manifest(wanted.repository, wanted.tag)
-        name = f"{wanted.repository}:{wanted.tag}"
         if stored is None:
-            self._problems.append(f"{name}: the image is missing")
+            self._problems.append(f"{wanted.name}: the image is missing")
         elif stored.descriptor.digest != wanted.digest:
-            self._problems.append(f"{name}: the image is {stored.descriptor.digest}, not {wanted.digest}")
+            self._problems.append(f"{wanted.name}: the image is {stored.descriptor.digest}, not {wanted.digest}")
         else:
             entries = await self._client.referrers(wanted.repository, wanted.digest)
-            found = [entry["digest"] for entry in entries if entry.get("artifactType") == SIGNATURE_TYPE]
-            if len(found) != wanted.signatures:
-                self._problems.append(f"{name}: the image has {len(found)} signatures instead of {wanted.signatures}")
-            await _together(self._verify_signature(wanted, digest) for digest in found)
+            ours = [entry["digest"] for entry in entries if _is_ours(entry)]
+            found = Counter(await _together(self._verify_attachment(wanted, digest) for digest in ours))
+            counts = attachments(wanted.images)
+            for kind in {**counts, **found}:
+                if found[kind] != counts.get(kind, 0):
+                    what = "signatures" if kind is None else f"attachments of kind {kind}"
+                    self._problems.append(
+                        f"{wanted.name}: the image has {found[kind]} {what} instead of {counts.get(kind, 0)}"
+                    )
         self._report("verify")
 
-    async def _verify_signature(self, wanted: _Image, digest: str) -> None:
-        name = f"{wanted.repository}:{wanted.tag}: the signature {digest}"
+    async def _verify_attachment(self, wanted: _Image, digest: str) -> str | None:
+        """What kind of attachment is there."""
         stored = await self._client.get_manifest(wanted.repository, digest)
         if stored is None or stored.descriptor.digest != digest:
-            self._problems.append(f"{name} is listed, and its manifest is missing")
-            return
+            self._problems.append(f"{wanted.name}: {digest} is listed, and its manifest is missing")
+            return None
         manifest = orjson.loads(stored.data)  # its digest was right: it is what somebody pushed
+        kind = _kind(manifest)
+        name = f"{wanted.name}: {'the signature' if kind is None else f'the attachment of kind {kind},'} {digest}"
         if manifest["subject"]["digest"] != wanted.digest:
             self._problems.append(f"{name} is of another image")
-        for layer in manifest["layers"]:
-            if not await self._client.blob_exists(wanted.repository, layer["digest"]):
-                self._problems.append(f"{name} lacks its blob {layer['digest']}")
+        lacks = _lacks_blob(manifest)
+        for blob in _blobs(stored):
+            if await self._client.blob_exists(wanted.repository, blob) == lacks:
+                self._problems.append(f"{name} {'still has' if lacks else 'lacks'} its blob {blob}")
+        self.signatures += manifest["artifactType"] == SIGNATURE_TYPE
+        return kind
 
     def _report(self, stage: Literal["push", "verify"]) -> None:
         self._done += 1
         if self._on_progress is not None:
             throttled = self._client.traffic.throttled
             self._on_progress(SeedProgress(stage, self._done, self.images, self.pushed, self.present, throttled))
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a list of referrers is a signature, or was made here for a negative image."""
+    return entry.get("artifactType") == SIGNATURE_TYPE or _kind(entry) in KINDS
+
+
+def _kind(document: Mapping[str, Any]) -> str | None:
+    """The kind of an attachment, by its manifest or its entry in a list of referrers; None is a genuine signature."""
+    return (document.get("annotations") or {}).get(KIND)
+
+
+def _lacks_blob(document: Mapping[str, Any]) -> bool:
+    """Whether the blob of an attachment is not to be there."""
+    return (kind := _kind(document)) in RECIPES and RECIPES[kind].blob_deleted
+
+
+def _blobs(attachment: Content) -> list[str]:
+    """The digests of what the manifest of an attachment refers to, but for the config that they all have."""
+    return [layer["digest"] for layer in orjson.loads(attachment.data)["layers"]]
 
 
 async def _for_each(items: Iterable[Item], action: Callable[[Item], Awaitable[None]], workers: int) -> None:

@@ -1,4 +1,4 @@
-"""Notation signatures: JWS envelopes and the manifests that attach them to an image.
+"""Notation signatures: JWS envelopes and what attaches them to an image.
 
 The formats are those of the Notary Project specifications, signature-envelope-jws.md and
 signature-specification.md; the algorithm follows from the key and cannot be chosen, because
@@ -11,7 +11,6 @@ after everything was pushed.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -23,12 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from csscgen import __version__
-from csscgen.artifacts.descriptors import (
-    EMPTY_CONFIG,
-    IMAGE_MANIFEST,
-    Content,
-    Descriptor,
-)
+from csscgen.artifacts.descriptors import Attachment, Content, Descriptor
 from workloads.errors import UsageError
 
 SIGNATURE_TYPE = "application/vnd.cncf.notary.signature"
@@ -37,24 +31,21 @@ PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json"
 SCHEME = "io.cncf.notary.signingScheme"
 SIGNING_TIME = "io.cncf.notary.signingTime"
 SIGNING_AGENT = "io.cncf.notary.signingAgent"
+EXPIRY = "io.cncf.notary.expiry"
+CREATED = "org.opencontainers.image.created"
 THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 
 Algorithm = Literal["ES256", "PS256"]
 
 
-@dataclass(frozen=True)
-class Signature:
-    """A signature, ready to push: the envelope is a blob, the manifest refers to it."""
-
-    envelope: Content
-    manifest: Content
-
-
 class Signer(Protocol):
     """Whoever can sign an image; the key may be anywhere."""
 
-    def sign(self, subject: Descriptor, at: datetime) -> Signature:
-        """Sign the image manifest ``subject``, with ``at`` (aware, to the second) as its time."""
+    def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
+        """Sign the image manifest ``subject``, with ``at`` (aware, to the second) as its time.
+
+        ``expiry``, after ``at``, is when the signature ends to be good; None for never.
+        """
 
 
 class LocalSigner:
@@ -81,31 +72,22 @@ class LocalSigner:
             [certificate.fingerprint(hashes.SHA256()).hex() for certificate in chain]
         ).decode()
 
-    def sign(self, subject: Descriptor, at: datetime) -> Signature:
-        time = _rfc3339(at)
-        envelope = Content.of(ENVELOPE_TYPE, self._envelope(subject, time))
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": IMAGE_MANIFEST,
-            "artifactType": SIGNATURE_TYPE,
-            "config": EMPTY_CONFIG.descriptor.as_json(),
-            "layers": [envelope.descriptor.as_json()],
-            "subject": subject.as_json(),
-            "annotations": {
-                THUMBPRINTS: self._thumbprints,
-                "org.opencontainers.image.created": time,
-            },
-        }
-        return Signature(envelope, Content.of_json(IMAGE_MANIFEST, manifest))
+    def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
+        time = rfc3339(at)
+        envelope = Content.of(ENVELOPE_TYPE, self._envelope(subject, time, expiry))
+        annotations = {THUMBPRINTS: self._thumbprints, CREATED: time}
+        return Attachment(SIGNATURE_TYPE, envelope, subject, annotations)
 
-    def _envelope(self, subject: Descriptor, time: str) -> bytes:
-        """The JWS in flattened JSON form (RFC 7515, 7.2.2)."""
+    def _envelope(self, subject: Descriptor, time: str, expiry: datetime | None) -> bytes:
+        """The JWS in flattened JSON form (RFC 7515, 7.2.2). An expiry has to be critical."""
+        end = {EXPIRY: rfc3339(expiry)} if expiry else {}
         protected = {
             "alg": self.algorithm,
             "cty": PAYLOAD_TYPE,
-            "crit": [SCHEME],
+            "crit": [SCHEME, *end],
             SCHEME: "notary.x509",
             SIGNING_TIME: time,
+            **end,
         }
         signed = _base64url(orjson.dumps(protected))
         payload = _base64url(orjson.dumps({"targetArtifact": subject.as_json()}))
@@ -156,7 +138,7 @@ def _chain(pem: str) -> list[x509.Certificate]:
     return chain
 
 
-def _rfc3339(at: datetime) -> str:
+def rfc3339(at: datetime) -> str:
     """In UTC without a fraction, which verifiers refuse."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

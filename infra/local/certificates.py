@@ -25,6 +25,8 @@ KeyType = Literal["ec-p256", "rsa-2048"]
 BACKDATED = timedelta(minutes=5)  # so that a clock that lags behind this one accepts them
 AUTHORITY_VALID = timedelta(days=30)
 SIGNING_VALID = timedelta(days=365)
+ORGANIZATION = "ratify-perf"
+"""Of those who sign."""
 
 
 @dataclass(frozen=True)
@@ -100,28 +102,33 @@ def signing_certificate(
     key_type: KeyType,
     common_name: str,
     *,
-    organization: str = "ratify-perf",
-    state: str = "WA",
-    country: str = "US",
+    organization: str = ORGANIZATION,
+    expired: bool = False,
 ) -> tuple[str, str]:
     """A new signing key and its self-signed certificate, as PEM: ``(key_pem, chain_pem)``.
 
     The chain is the one certificate, which is leaf and trust root at once. It keeps the rules of
     Notary Project's signature specification for a signing certificate: critical key usage with
     digitalSignature only, extended key usage codeSigning only, not a CA, and a subject with C, ST,
-    O and CN, which a trust policy may name.
+    O and CN, which a trust policy may name. One that is ``expired`` has ended a day ago.
     """
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if key_type == "ec-p256":
         key = ec.generate_private_key(ec.SECP256R1())
     else:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = _name(country=country, state=state, organizations=[organization], common_name=common_name)
-    builder = _builder(name, name, key.public_key(), SIGNING_VALID)
+    name = signing_subject(common_name, organization)
+    age = SIGNING_VALID + timedelta(days=1) if expired else timedelta()
+    builder = _builder(name, name, key.public_key(), SIGNING_VALID, age)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
     return _key_pem(key), _cert_pem(builder.sign(key, hashes.SHA256()))
+
+
+def signing_subject(common_name: str, organization: str = ORGANIZATION) -> x509.Name:
+    """The subject of a signing certificate."""
+    return _name(country="US", state="WA", organizations=[organization], common_name=common_name)
 
 
 def _name(
@@ -146,9 +153,10 @@ def _builder(
     issuer: x509.Name,
     public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     valid: timedelta,
+    age: timedelta = timedelta(),
 ) -> x509.CertificateBuilder:
     """What every certificate here has: names, serial, time, and the subject key identifier."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - age
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

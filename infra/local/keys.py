@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
-from infra.local.certificates import KeyType, authority, signing_certificate
+from infra.local.certificates import ORGANIZATION, KeyType, authority, signing_certificate
 from infra.local.files import Replaced, write
 
 
@@ -60,11 +60,16 @@ class LocalCertificates(Resource, module="local", name="Certificates"):
 
 
 class _SigningProvider(Replaced):
-    inputs = ("folder", "key_type", "common_name")
+    inputs = ("folder", "key_type", "common_name", "organization", "expired")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         folder = Path(props["folder"])
-        key, chain = signing_certificate(props["key_type"], props["common_name"])
+        key, chain = signing_certificate(
+            props["key_type"],
+            props["common_name"],
+            organization=props["organization"],
+            expired=props["expired"],
+        )
         write(folder / "signing.key", key)
         write(folder / "signing.crt", chain)
         outs = {"key_file": str(folder / "signing.key"), "certificate_file": str(folder / "signing.crt")}
@@ -75,7 +80,7 @@ class _SigningProvider(Replaced):
 
 
 class SigningCertificate(Resource, module="local", name="SigningCertificate"):
-    """The key and the certificate that images are signed with, in files of mode 0600."""
+    """A key and a certificate that images are signed with, in files of mode 0600; one that is ``expired`` ended."""
 
     key_file: pulumi.Output[str]
     certificate_file: pulumi.Output[str]
@@ -88,12 +93,16 @@ class SigningCertificate(Resource, module="local", name="SigningCertificate"):
         folder: Path,
         key_type: KeyType,
         common_name: str,
+        organization: str = ORGANIZATION,
+        expired: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
             "folder": str(folder),
             "key_type": key_type,
             "common_name": common_name,
+            "organization": organization,
+            "expired": expired,
             "key_file": None,
             "certificate_file": None,
             "certificate": None,

@@ -57,8 +57,11 @@ def configuration(settings: Settings, *, cache: str, certificate: str, trust_pol
     }
 
 
-def trust_policy() -> dict[str, Any]:
-    """The Notary Project trust policy of the stacks: strict, for every repository, trusting the one certificate."""
+def trust_policy(identity: str) -> dict[str, Any]:
+    """The Notary Project trust policy of the stacks: strict, for every repository, trusting one signer.
+
+    ``identity`` is the subject of the signer's certificate (RFC 4514). The trust store may have other certificates.
+    """
     return {
         "version": "1.0",
         "trustPolicies": [
@@ -67,7 +70,7 @@ def trust_policy() -> dict[str, Any]:
                 "registryScopes": ["*"],
                 "signatureVerification": {"level": "strict"},
                 "trustStores": ["ca:certs"],
-                "trustedIdentities": ["*"],
+                "trustedIdentities": [f"x509.subject: {identity}"],
             }
         ],
     }

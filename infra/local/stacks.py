@@ -17,30 +17,49 @@ from infra.kubernetes.access import Access
 from infra.kubernetes.admission import Admission
 from infra.kubernetes.workloads import Namespaces, Workloads
 from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, registries, tools
+from infra.local.certificates import ORGANIZATION, signing_subject
 from infra.local.keys import SigningCertificate
 from infra.local.site import Identities, Site, site
 from infra.settings import Settings
 from workloads.errors import ToolError, UsageError
+from workloads.negatives import REFUSED_SIGNERS
 
 KEY_TYPES: dict[str, Any] = {"ES256": "ec-p256", "PS256": "rsa-2048"}
 
 
 def shared(settings: Settings, folder: Path) -> None:
-    """Registries, signing certificate and trust policy."""
+    """Registries, signing certificates and trust policy."""
     regions = [registries.port_name(region) for region in settings.registry.regions]
     here = site(folder, regions, registries.fixed_ports(settings), {})
     registry = registries.Registries("registries", here, settings)
-    certificate = SigningCertificate(
-        "signing",
-        folder=folder / "signing",
-        key_type=KEY_TYPES[settings.signing.algorithm],
-        common_name=settings.signing.commonName,
-        opts=pulumi.ResourceOptions(depends_on=[here.folder]),
-    )
+    common_name = settings.signing.commonName
+
+    def signer(name: str, organization: str = ORGANIZATION, expired: bool = False) -> SigningCertificate:
+        return SigningCertificate(
+            name,
+            folder=folder / name,
+            key_type=KEY_TYPES[settings.signing.algorithm],
+            common_name=common_name,
+            organization=organization,
+            expired=expired,
+            opts=pulumi.ResourceOptions(depends_on=[here.folder]),
+        )
+
+    genuine = signer("signing")
+    refused = {
+        kind: signer(f"signing-{kind}", ORGANIZATION if who.has_genuine_name else f"{ORGANIZATION}-{kind}", who.expired)
+        for kind, who in REFUSED_SIGNERS.items()
+    }
+    trusted = [genuine, *(refused[kind] for kind, who in REFUSED_SIGNERS.items() if who.in_trust_store)]
     pulumi.export("registries", registry.hosts)
-    pulumi.export("signingKeyFile", certificate.key_file)
-    pulumi.export("signingCertificate", certificate.certificate)
-    pulumi.export("trustPolicy", ratify.trust_policy())
+    pulumi.export("signingKeyFile", genuine.key_file)
+    pulumi.export("signingCertificate", genuine.certificate)
+    pulumi.export(
+        "refusedSigners",
+        {kind: {"keyFile": who.key_file, "certificate": who.certificate} for kind, who in refused.items()},
+    )
+    pulumi.export("trustStore", pulumi.Output.concat(*(who.certificate for who in trusted)))
+    pulumi.export("trustPolicy", ratify.trust_policy(signing_subject(common_name).rfc4514_string()))
     pulumi.export("targets", here.targets)
     pulumi.export("declared", settings.shared_part)
 
@@ -72,7 +91,7 @@ def run(settings: Settings, folder: Path) -> None:
         "ratify",
         here,
         settings,
-        certificate=common.require_output("signingCertificate"),
+        certificate=common.require_output("trustStore"),
         policy=common.require_output("trustPolicy"),
     )
     webhook = gatekeeper.Gatekeeper(

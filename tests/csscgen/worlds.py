@@ -151,6 +151,7 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
         shared: dict[str, object] = {
             "signingKeyFile": str(tmp_path / "key.pem"),
             "signingCertificate": certificate,
+            "refusedSigners": {},
             "targets": {},
         }
         own: dict[str, object] = {

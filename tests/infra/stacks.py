@@ -72,7 +72,8 @@ class Remembering:
             case "local:Certificates":
                 return {"ca_pem": CA}
             case "local:SigningCertificate":
-                return {"certificate": CERTIFICATE, "key_file": f"{inputs['folder']}/signing.key"}
+                certificate = f"{CERTIFICATE} of {inputs['organization']}{', expired' if inputs['expired'] else ''}"
+                return {"certificate": f"{certificate}\n", "key_file": f"{inputs['folder']}/signing.key"}
         return {}
 
 

@@ -13,6 +13,7 @@ from infra.settings import SUBJECTS
 from tests.infra.stacks import CA, CERTIFICATE, ROOT, Declared, on_a_bare_machine
 from workloads.errors import SettingsError, UsageError
 from workloads.naming import ImageSet
+from workloads.negatives import REFUSED_SIGNERS
 
 STACKS = stackfiles.stack_names(ROOT)
 LOCAL = [name for name in STACKS if name.startswith("local-")]
@@ -82,10 +83,29 @@ def test_the_shared_stack_has_a_registry_per_region_and_the_certificate(world):
     assert [registry["size"] for registry in outputs["registries"]] == ["L", "M", "S", "XS"]
     assert all(registry["host"].startswith("127.0.0.1:") for registry in outputs["registries"])
     assert len({registry["host"] for registry in outputs["registries"]}) == 4
-    assert outputs["signingCertificate"] == CERTIFICATE
+    assert outputs["signingCertificate"] == f"{CERTIFICATE} of ratify-perf\n"
     assert str(outputs["signingKeyFile"]).startswith(str(world.state))
     argv = declared.inputs("registry-eastus2euap")["argv"]
     assert {"--size=XS", "--region=eastus2euap"} <= set(argv)
+
+
+def test_the_trust_store_has_certificates_whose_signatures_are_refused_for_something_else(world):
+    declared = world.up("local-smoke")
+    outputs = world.up("local-shared").outcome.outputs
+    assert outputs["refusedSigners"].keys() == REFUSED_SIGNERS.keys()
+    assert len({who["keyFile"] for who in outputs["refusedSigners"].values()} | {outputs["signingKeyFile"]}) == 4
+    assert outputs["trustStore"].splitlines() == [
+        f"{CERTIFICATE} of ratify-perf",
+        f"{CERTIFICATE} of ratify-perf, expired",
+        f"{CERTIFICATE} of ratify-perf-revoked",
+    ]
+    assert declared.inputs("ratify-trust.crt")["text"] == outputs["trustStore"]
+
+
+def test_the_trust_policy_lists_the_genuine_signer_s_subject(world):
+    outputs = world.up("local-shared", signing={"commonName": "me, myself"}).outcome.outputs
+    (policy,) = outputs["trustPolicy"]["trustPolicies"]
+    assert policy["trustedIdentities"] == ["x509.subject: CN=me\\, myself,O=ratify-perf,ST=WA,C=US"]
 
 
 def test_a_distribution_registry_is_configured_by_file_and_listens_on_loopback(world):

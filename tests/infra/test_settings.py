@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from infra.settings import SUBJECTS, Region, Settings
 from infra.values import GREATEST
 from tests.infra.test_values import JSON
+from workloads import negatives
 from workloads.errors import SettingsError, UsageError
+from workloads.negatives import KINDS
 from workloads.sizes import SIZES
 from workloads.thresholds import OPERATORS
 
@@ -61,6 +63,8 @@ def plain(hint: Any, field: Any) -> st.SearchStrategy[Any]:
         return unique.map(lambda drawn: [asdict(region) for region in drawn])
     if get_origin(hint) is tuple:
         return st.lists(st.text()).map(tuple)
+    if field.name == "negatives":
+        return st.dictionaries(st.sampled_from(sorted(KINDS)), st.sampled_from([0.0, 0.02, 0.1]))
     if get_origin(hint) is Mapping:
         limits = st.builds("{} {}".format, st.sampled_from(OPERATORS), st.integers(0, 100) | st.just("pods.expected"))
         return st.dictionaries(st.sampled_from(["pods.ready", "pods.denied", "ratify.timeouts"]), limits)
@@ -92,6 +96,8 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
     gatekeeper, ratify = config.get("gatekeeper", {}), config.get("ratify", {})
     if (scenario.get("shards") or 1) > (scenario.get("replicas") or SIZES[scenario.get("size", "S")].replicas):
         del scenario["shards"]
+    if negatives.problems(scenario.get("negatives", {}), scenario.get("shards", 1)) or not scenario.get("signatures"):
+        scenario.pop("negatives", None)
     if config.get("sharedStack"):
         for subject, key in ((scenario, "replicas"), (scenario, "shards"), (cluster, "nodes"), (cluster, "maxPods")):
             subject.pop(key, None)
@@ -177,6 +183,19 @@ def test_what_is_set_goes_before_the_size():
 def test_more_shards_than_replicas_are_refused():
     (problem,) = problems(scenario={"replicas": 2, "shards": 3})
     assert problem.startswith("scenario.shards: 3 workloads cannot share 2 replicas")
+
+
+def test_the_shares_of_negative_images_are_checked_against_the_workloads():
+    (problem,) = problems(scenario={"shards": 5, "negatives": {"expired": 0.05}})
+    assert problem == "scenario.negatives.expired: of 5 workloads the share comes to none; 10 shards would do."
+    (problem,) = problems(scenario={"negatives": {"expird": 1}})
+    assert problem.endswith("did you mean expired?")
+    assert read(scenario={"shards": 10, "negatives": {"expired": 0.05}}).plan.negatives == {"expired": 0.05}
+
+
+def test_negative_images_need_signatures_to_differ_from_unsigned_ones():
+    (problem,) = problems(scenario={"signatures": 0, "negatives": {"expired": 1}})
+    assert problem.startswith("scenario.negatives: with scenario.signatures 0 every image is unsigned as it is")
 
 
 @pytest.mark.parametrize(

@@ -5,57 +5,59 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workloads.naming import image_set, image_sets
+from workloads.naming import ImageSet
+from workloads.negatives import KINDS
 
 # The grammar of the distribution specification 1.1, "Pulling manifests".
 REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*", re.ASCII)
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
-containers = st.integers(1, 50)
-signatures = st.integers(0, 1000)
-shards = st.integers(1, 60)
+SETS = st.builds(
+    ImageSet,
+    containers=st.integers(1, 100),
+    signatures=st.integers(0, 50),
+    shard=st.none() | st.integers(0, 999),
+    variant=st.none() | st.sampled_from(sorted(KINDS)),
+)
 
 
-@given(containers, signatures, shards, st.booleans())
-def test_every_name_is_valid(containers, signatures, shards, unique):
-    for each in image_sets(containers, signatures, shards, unique=unique):
-        assert REPOSITORY.fullmatch(each.repository)
-        assert len(f"registry.example:5000/{each.repository}") <= 255
-        assert all(TAG.fullmatch(tag) for tag in each.tags)
+@given(SETS)
+def test_every_name_is_valid(images):
+    assert REPOSITORY.fullmatch(images.repository)
+    assert len(f"registry.example:5000/{images.repository}") <= 255
+    assert all(TAG.fullmatch(tag) for tag in images.tags)
 
 
-@given(containers, signatures, shards, st.booleans())
-def test_no_two_images_have_one_reference(containers, signatures, shards, unique):
-    sets = image_sets(containers, signatures, shards, unique=unique)
-    references = [reference for each in sets for reference in each.references("r:1")]
-    assert len(references) == len(set(references)) == containers * (shards if unique else 1)
+@given(SETS)
+def test_a_container_can_be_named_after_its_image(images):
+    """Names of containers are DNS labels (RFC 1123)."""
+    assert all(len(f"{images.repository}-{tag}") <= 63 for tag in images.tags)
 
 
-@given(containers, containers, signatures, signatures, st.booleans())
-def test_different_scenarios_share_no_repository(c1, c2, s1, s2, unique):
-    one = {each.repository for each in image_sets(c1, s1, 3, unique=unique)}
-    two = {each.repository for each in image_sets(c2, s2, 3, unique=unique)}
-    assert one == two if (c1, s1) == (c2, s2) else not one & two
+@given(SETS)
+def test_no_two_images_have_one_reference(images):
+    references = list(images.references("r:1"))
+    assert len(references) == len(set(references)) == images.containers
 
 
-@given(containers, signatures, shards)
-def test_unique_and_shared_sets_share_no_repository(containers, signatures, shards):
-    (shared,) = image_sets(containers, signatures, shards, unique=False)
-    unique = image_sets(containers, signatures, shards, unique=True)
-    assert shared.repository not in {each.repository for each in unique}
-
-
-@given(containers, signatures, shards, st.booleans(), st.data())
-def test_each_workload_has_a_set(containers, signatures, shards, unique, data):
-    sets = image_sets(containers, signatures, shards, unique=unique)
-    shard = data.draw(st.integers(0, shards - 1))
-    assert image_set(sets, shard).shard == (shard if unique else None)
+@given(SETS, SETS)
+def test_different_sets_share_no_repository(one, two):
+    assert (one.repository == two.repository) == (one == two)
 
 
 def test_the_names_are_those_of_csscgen():
-    (images,) = image_sets(3, 5, 4, unique=False)
-    assert list(images.references("localhost:5000")) == [
+    assert list(ImageSet(3, 5).references("localhost:5000")) == [
         "localhost:5000/3-containers-5-referrers:1",
         "localhost:5000/3-containers-5-referrers:2",
         "localhost:5000/3-containers-5-referrers:3",
     ]
+
+
+def test_the_owner_and_the_kind_are_at_the_end():
+    assert ImageSet(3, 5, shard=7).repository == "3-containers-5-referrers-7"
+    assert ImageSet(3, 5, variant="expired").repository == "3-containers-5-referrers-expired"
+    assert ImageSet(3, 5, shard=7, variant="expired").repository == "3-containers-5-referrers-7-expired"
+
+
+def test_restored_images_are_the_same_images():
+    assert ImageSet(3, 5, variant="expired", restored=True).repository == ImageSet(3, 5, variant="expired").repository

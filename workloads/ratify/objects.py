@@ -6,10 +6,13 @@ same plan how many pods to expect.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
-from workloads.naming import ImageSet, image_set, image_sets
+from workloads.naming import ImageSet
+from workloads.negatives import variants
 
 Kind = Literal["deployment", "job"]
 
@@ -31,11 +34,34 @@ class Plan:
     unique_images: bool
     job_seconds: int
     run_id: str
+    negatives: Mapping[str, float] = field(default_factory=dict)
+    """Kind of negative image → the share of the workloads that run it."""
+    seed: int = 0
+    """Says which workloads those are."""
+    restored: bool = False
+    """Whether the negative images have genuine signatures as well."""
 
-    @property
+    @cached_property
     def image_sets(self) -> list[ImageSet]:
-        """The images that have to be in the registry before the load."""
-        return image_sets(self.containers, self.signatures, self.shards, unique=self.unique_images)
+        """The images that have to be in the registry before the load, each set once."""
+        return list(dict.fromkeys(self.images(shard) for shard in range(self.shards)))
+
+    def images(self, shard: int) -> ImageSet:
+        """The images that a workload runs: its own, or those that it shares with the others of its variant."""
+        own = shard if self.unique_images else None
+        return ImageSet(self.containers, self.signatures, own, self.variant(shard), self.restored)
+
+    def variant(self, shard: int) -> str | None:
+        """The kind of negative image that a workload runs; None for genuine ones."""
+        return self._variants[shard]
+
+    def must_be_denied(self, shard: int) -> bool:
+        """Whether admission has to refuse the pods of a workload, its images having no signature that is good."""
+        return self.signatures == 0 or (self.variant(shard) is not None and not self.restored)
+
+    @cached_property
+    def _variants(self) -> list[str | None]:
+        return variants(self.negatives, self.shards, self.seed)
 
     @property
     def namespace_names(self) -> list[str]:
@@ -92,7 +118,7 @@ def _workload(plan: Plan, shard: int, host: str) -> dict[str, Any]:
 
 
 def _pod_spec(plan: Plan, shard: int, host: str) -> dict[str, Any]:
-    images = image_set(plan.image_sets, shard)
+    images = plan.images(shard)
     # The waiter of the images waits for ever, or as long as it is told to.
     arguments = {"args": [f"{plan.job_seconds}s"]} if plan.kind == "job" else {}
     return {

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer
 
 from csscgen.artifacts.signing import LocalSigner
 from infra.local.certificates import signing_certificate
+from workloads.negatives import REFUSED_SIGNERS
 
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
@@ -41,6 +42,7 @@ class FakeRegistry:
         app = web.Application(middlewares=[self._observe])
         name = "/v2/{name}"
         app.router.add_route("HEAD", name + "/blobs/{digest}", self._blob)
+        app.router.add_delete(name + "/blobs/{digest}", self._delete_blob)
         app.router.add_post(name + "/blobs/uploads/", self._upload)
         app.router.add_put(name + "/blobs/uploads/{id}", self._upload_end)
         app.router.add_put(name + "/manifests/{reference}", self._put)
@@ -74,6 +76,10 @@ class FakeRegistry:
     async def _blob(self, request: web.Request) -> web.Response:
         key = (request.match_info["name"], request.match_info["digest"])
         return web.Response(status=200 if key in self.blobs else 404)
+
+    async def _delete_blob(self, request: web.Request) -> web.Response:
+        del self.blobs[request.match_info["name"], request.match_info["digest"]]
+        return web.Response(status=202)
 
     async def _upload(self, request: web.Request) -> web.Response:
         if self.single_post and "digest" in request.query:
@@ -127,6 +133,7 @@ class FakeRegistry:
                         "digest": reference,
                         "size": len(data),
                         "artifactType": document["artifactType"],
+                        "annotations": document["annotations"],
                     }
                 )
         return self._page(request, "manifests", entries)
@@ -146,6 +153,12 @@ class FakeRegistry:
 @pytest.fixture(scope="session")
 def signer() -> LocalSigner:
     return LocalSigner(*signing_certificate("ec-p256", "a test"))
+
+
+@pytest.fixture(scope="session")
+def refused() -> dict[str, LocalSigner]:
+    """Signers of the negative images that have one of their own."""
+    return {kind: LocalSigner(*signing_certificate("ec-p256", kind)) for kind in REFUSED_SIGNERS}
 
 
 @pytest.fixture

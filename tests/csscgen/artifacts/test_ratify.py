@@ -5,32 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import orjson
 import pytest
 
-from csscgen.artifacts.descriptors import IMAGE_MANIFEST, Content
 from csscgen.artifacts.seeder import SeedReport, seed
-from csscgen.artifacts.signing import ENVELOPE_TYPE, LocalSigner, Signature, Signer
-from infra.local.certificates import signing_certificate
+from csscgen.artifacts.signing import LocalSigner
+from infra.local import ratify
+from infra.local.certificates import ORGANIZATION, signing_certificate, signing_subject
 from infra.local.sockets import free_ports
+from infra.settings import Settings
 from tests.csscgen.artifacts.binaries import binary
 from workloads.naming import ImageSet
+from workloads.negatives import KINDS, REFUSED_SIGNERS
 
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[3]
-SIGNED = ImageSet(containers=2, signatures=5)
-UNSIGNED = ImageSet(containers=1, signatures=0)
+COMMON_NAME = 'a load, "test" + more; #1'
+"""With everything that a trust policy has to quote."""
 
 
 @contextmanager
@@ -66,7 +68,7 @@ def registry(request, tmp_path_factory):
         config = {
             "version": "0.1",
             "log": {"level": "warn"},
-            "storage": {"inmemory": {}},
+            "storage": {"inmemory": {}, "delete": {"enabled": True}},
             "http": {"addr": f"127.0.0.1:{port}"},
         }
         (folder / "config.yml").write_text(json.dumps(config))
@@ -75,49 +77,50 @@ def registry(request, tmp_path_factory):
         yield f"127.0.0.1:{port}"
 
 
+@dataclass(frozen=True)
+class Signers:
+    """The genuine signer and those who are refused, with the trust store of a shared stack."""
+
+    number: int
+    genuine: LocalSigner
+    refused: dict[str, LocalSigner]
+    trust_store: str
+
+
 @pytest.fixture(scope="module", params=["ec-p256", "rsa-2048"])
-def key(request):
-    return signing_certificate(request.param, "a load test")
+def signers(request):
+    keys = {
+        kind: signing_certificate(
+            request.param,
+            COMMON_NAME,
+            organization=ORGANIZATION if who.has_genuine_name else f"{ORGANIZATION}-{kind}",
+            expired=who.expired,
+        )
+        for kind, who in REFUSED_SIGNERS.items()
+    }
+    key, certificate = signing_certificate(request.param, COMMON_NAME)
+    trusted = [certificate, *(keys[kind][1] for kind, who in REFUSED_SIGNERS.items() if who.in_trust_store)]
+    refused = {kind: LocalSigner(*pair) for kind, pair in keys.items()}
+    # The two kinds of key share a registry, so each seeds sets of its own: signatures are counted, not compared.
+    return Signers(request.param_index, LocalSigner(key, certificate), refused, "".join(trusted))
 
 
 @pytest.fixture
-def verify(tmp_path, key):
-    """Run ``ratify verify`` at level strict, trusting one certificate; its report."""
-    ratify = binary("ratify")
-    (tmp_path / "trust.crt").write_text(key[1])
-    trust = {
-        "name": "default",
-        "registryScopes": ["*"],
-        "signatureVerification": {"level": "strict"},
-        "trustStores": ["ca:certs"],
-        "trustedIdentities": ["x509.subject: C=US, ST=WA, O=ratify-perf"],
-    }
-    config = {
-        "store": {
-            "version": "1.0.0",
-            "plugins": [{"name": "oras", "useHttp": True, "localCachePath": str(tmp_path / "blobs")}],
-        },
-        "policy": {
-            "version": "1.0.0",
-            "plugin": {"name": "configPolicy", "artifactVerificationPolicies": {"default": "all"}},
-        },
-        "verifier": {
-            "version": "1.0.0",
-            "plugins": [
-                {
-                    "name": "notation",
-                    "artifactTypes": "application/vnd.cncf.notary.signature",
-                    "verificationCerts": [str(tmp_path / "trust.crt")],
-                    "trustPolicyDoc": {"version": "1.0", "trustPolicies": [trust]},
-                }
-            ],
-        },
-    }
+def verify(tmp_path, signers):
+    """Run ``ratify verify`` with the configuration of the stacks; its report."""
+    program = binary("ratify")
+    (tmp_path / "trust.crt").write_text(signers.trust_store)
+    config = ratify.configuration(
+        Settings(),
+        cache=str(tmp_path / "blobs"),
+        certificate=str(tmp_path / "trust.crt"),
+        trust_policy=ratify.trust_policy(signing_subject(COMMON_NAME).rfc4514_string()),
+    )
     (tmp_path / "config.json").write_text(json.dumps(config))
 
     def run(reference: str) -> Any:
         answer = subprocess.run(
-            [ratify, "verify", "-c", str(tmp_path / "config.json"), "-s", reference],
+            [program, "verify", "-c", str(tmp_path / "config.json"), "-s", reference],
             capture_output=True,
             text=True,
             timeout=60,
@@ -130,18 +133,22 @@ def verify(tmp_path, key):
     return run
 
 
-def seeded(registry: str, waiter: Path, signer: Signer, *sets: ImageSet) -> SeedReport:
-    return asyncio.run(seed(sets, registry=registry, signer=signer, waiter=waiter))
+def seeded(registry: str, waiter: Path, signers: Signers, *sets: ImageSet) -> SeedReport:
+    own = [replace(images, shard=signers.number) for images in sets]
+    return asyncio.run(seed(own, registry=registry, signer=signers.genuine, refused=signers.refused, waiter=waiter))
 
 
-def test_ratify_accepts_every_seeded_signature(registry, waiter, key, verify):
-    # The two kinds of key share a registry, so each seeds a set of its own: signatures are counted, not compared.
-    images = replace(SIGNED, shard=int(LocalSigner(*key).algorithm == "ES256"))
-    report = seeded(registry, waiter, LocalSigner(*key), images)
-    again = seeded(registry, waiter, LocalSigner(*key), images)
+def references(registry: str, signers: Signers, images: ImageSet) -> list[str]:
+    return list(replace(images, shard=signers.number).references(registry))
+
+
+def test_ratify_accepts_every_seeded_signature(registry, waiter, signers, verify):
+    images = ImageSet(containers=2, signatures=5)
+    report = seeded(registry, waiter, signers, images)
+    again = seeded(registry, waiter, signers, images)
     assert report.signatures == 10
     assert (again.pushed, again.present) == (0, 12)
-    for reference in images.references(registry):
+    for reference in references(registry, signers, images):
         verdict = verify(reference)
         reports = verdict["verifierReports"]
         assert verdict["isSuccess"], verdict
@@ -156,43 +163,41 @@ def refusals(verdict: dict[str, Any]) -> list[str]:
     return [each["errorReason"] for each in verdict["verifierReports"]]
 
 
-def test_ratify_refuses_an_unsigned_image(registry, waiter, key, verify):
-    seeded(registry, waiter, LocalSigner(*key), UNSIGNED)
-    (reference,) = UNSIGNED.references(registry)
+def test_ratify_refuses_an_image_of_a_scenario_without_signatures(registry, waiter, signers, verify):
+    images = ImageSet(containers=1, signatures=0)
+    seeded(registry, waiter, signers, images)
+    (reference,) = references(registry, signers, images)
     (reason,) = refusals(verify(reference))
-    assert reason.startswith("No verification results for the artifact")
+    assert re.fullmatch(REASONS["unsigned"], reason)
 
 
-class Tampering:
-    """Signs properly, and then changes the payload that was signed."""
-
-    def __init__(self, signer: LocalSigner) -> None:
-        self._signer = signer
-
-    def sign(self, subject, at) -> Signature:
-        signature = self._signer.sign(subject, at)
-        other = self._signer.sign(replace(subject, size=subject.size + 1), at)
-        payload = orjson.loads(other.envelope.data)["payload"]
-        envelope = Content.of(
-            ENVELOPE_TYPE, orjson.dumps({**orjson.loads(signature.envelope.data), "payload": payload})
-        )
-        manifest = orjson.loads(signature.manifest.data)
-        layers = [envelope.descriptor.as_json()]
-        return Signature(envelope, Content.of_json(IMAGE_MANIFEST, {**manifest, "layers": layers}))
+REASONS = {
+    "unsigned": "No verification results for the artifact .*",
+    "tampered-manifest": "content descriptor mismatch",
+    "tampered-envelope": "signature is invalid. Error: crypto/(ecdsa|rsa): verification error",
+    "expired": "digital signature has expired on .*",
+    "expired-certificate": "verification time is after certificate .* validity period, it was expired at .*",
+    "wrong-ca": "the signature's certificate chain does not contain any trusted certificate",
+    "wrong-subject": "content descriptor mismatch",
+    "revoked": "signing certificate from the digital signature does not match the X.509 trusted identities .*",
+    "missing-blob": ".*@sha256:[0-9a-f]{64}: not found",
+    "sbom": "No verification results for the artifact .*",
+}
+"""What Ratify says of each kind, as a regular expression."""
 
 
-def test_ratify_refuses_a_tampered_signature(registry, waiter, key, verify):
-    images = ImageSet(1, 1, shard=int(LocalSigner(*key).algorithm == "ES256"))
-    seeded(registry, waiter, Tampering(LocalSigner(*key)), images)
-    (reference,) = images.references(registry)
-    (reason,) = refusals(verify(reference))
-    assert reason.startswith("signature is invalid")
+@pytest.mark.parametrize("kind", KINDS)
+def test_ratify_refuses_every_negative_image_and_accepts_it_when_it_is_restored(
+    registry, waiter, signers, verify, kind
+):
+    images = ImageSet(containers=1, signatures=2, variant=kind)
+    seeded(registry, waiter, signers, images)
+    (reference,) = references(registry, signers, images)
+    reasons = refusals(verify(reference))
+    assert all(re.fullmatch(REASONS[kind], reason) for reason in reasons), reasons
+    assert len(reasons) == (1 if kind in ("unsigned", "sbom") else 2)
 
-
-def test_ratify_refuses_the_signatures_of_somebody_else(registry, waiter, key, verify):
-    images = ImageSet(1, 2, shard=int(LocalSigner(*key).algorithm == "ES256"))
-    stranger = LocalSigner(*signing_certificate("ec-p256", "somebody else"))
-    seeded(registry, waiter, stranger, images)
-    (reference,) = images.references(registry)
-    assert len(reasons := refusals(verify(reference))) == 2
-    assert all(reason.endswith("does not contain any trusted certificate") for reason in reasons)
+    seeded(registry, waiter, signers, replace(images, restored=True))
+    verdict = verify(reference)
+    assert verdict["isSuccess"], verdict
+    assert sum(each["isSuccess"] for each in verdict["verifierReports"]) == 2

@@ -30,7 +30,7 @@ def signed(request):
     """(chain PEM, envelope, manifest) of one signature with each kind of key."""
     key, chain = signing_certificate(request.param, "a test")
     signature = LocalSigner(key, chain).sign(SUBJECT, AT)
-    return chain, signature, json.loads(signature.envelope.data)
+    return chain, signature, json.loads(signature.blob.data)
 
 
 def test_the_signature_verifies_with_the_certificate_in_the_envelope(signed):
@@ -82,7 +82,7 @@ def test_the_envelope_has_what_the_specification_requires_and_no_more(signed):
 def test_the_manifest_attaches_the_envelope_to_the_image(signed):
     chain, signature, _ = signed
     manifest = json.loads(signature.manifest.data)
-    data = signature.envelope.data
+    data = signature.blob.data
     assert manifest["artifactType"] == "application/vnd.cncf.notary.signature"
     assert manifest["subject"]["digest"] == SUBJECT.digest
     assert manifest["config"]["digest"] == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
@@ -100,7 +100,7 @@ def test_the_manifest_attaches_the_envelope_to_the_image(signed):
 
 def test_two_signatures_differ_in_nothing_but_the_signature():
     signer = LocalSigner(*signing_certificate("ec-p256", "a test"))
-    one, two = (json.loads(signer.sign(SUBJECT, AT).envelope.data) for _ in range(2))
+    one, two = (json.loads(signer.sign(SUBJECT, AT).blob.data) for _ in range(2))
     assert one.pop("signature") != two.pop("signature")
     assert one == two
 
@@ -108,7 +108,7 @@ def test_two_signatures_differ_in_nothing_but_the_signature():
 def test_a_chain_goes_into_the_envelope_from_leaf_to_root():
     root = authority("a root")
     key, leaf = root.issue("a leaf", server=False, client=False)
-    envelope = json.loads(LocalSigner(key, leaf + root.cert_pem).sign(SUBJECT, AT).envelope.data)
+    envelope = json.loads(LocalSigner(key, leaf + root.cert_pem).sign(SUBJECT, AT).blob.data)
     names = [
         x509.load_der_x509_certificate(base64.b64decode(each)).subject.rfc4514_string()
         for each in envelope["header"]["x5c"]

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from infra.local.certificates import CertificateAuthority, authority, signing_certificate
+from infra.local.certificates import CertificateAuthority, authority, signing_certificate, signing_subject
 
 
 def load(pem: str) -> x509.Certificate:
@@ -31,6 +31,21 @@ def test_a_signing_certificate_keeps_the_rules_of_notary_project(key_type):
     assert list(extended) == [ExtendedKeyUsageOID.CODE_SIGNING]
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert certificate.subject.rfc4514_string() == "CN=a load test,O=ratify-perf,ST=WA,C=US"
+
+
+def test_an_expired_certificate_has_the_same_subject_and_was_good_for_as_long():
+    now = datetime.now(UTC)
+    good, ended = (load(signing_certificate("ec-p256", "me", expired=expired)[1]) for expired in (False, True))
+    assert good.subject == ended.subject == signing_subject("me")
+    assert good.not_valid_before_utc < now < good.not_valid_after_utc
+    assert timedelta(hours=23) < now - ended.not_valid_after_utc < timedelta(hours=25)
+    lives = [each.not_valid_after_utc - each.not_valid_before_utc for each in (good, ended)]
+    assert abs(lives[0] - lives[1]) < timedelta(seconds=2)
+
+
+def test_another_organization_is_another_subject():
+    _, chain = signing_certificate("ec-p256", "me", organization="others")
+    assert load(chain).subject == signing_subject("me", "others") != signing_subject("me")
 
 
 def test_an_authority_issues_certificates_that_a_tls_stack_trusts(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ PROGRAM = """
     signing = SigningCertificate(
         "signing", folder=folder / "signing", key_type=config.require("type"), common_name="tests"
     )
+    SigningCertificate(
+        "old", folder=folder / "old", key_type="ec-p256", common_name="tests", organization="theirs", expired=True
+    )
     pulumi.export("ca", pki.ca_pem)
     pulumi.export("keyFile", signing.key_file)
     pulumi.export("certificate", signing.certificate)
@@ -34,7 +38,8 @@ def up(project, folder: Path, kind: str = "ec-p256"):
 def test_private_keys_are_in_files_of_mode_0600_and_nowhere_else(project, tmp_path):
     folder = tmp_path / "files"
     outcome = up(project, folder)
-    keys = [folder / "pki/admin/tls.key", folder / "pki/etcd/tls.key", folder / "signing/signing.key"]
+    names = ("pki/admin/tls.key", "pki/etcd/tls.key", "signing/signing.key", "old/signing.key")
+    keys = [folder / name for name in names]
     found = [file for file in folder.rglob("*") if file.is_file() and "PRIVATE KEY" in file.read_text()]
     assert sorted(found) == sorted(keys)
     for file in folder.rglob("*"):
@@ -71,6 +76,13 @@ def test_the_signing_key_is_the_one_of_the_certificate(project, tmp_path, kind):
     key = serialization.load_pem_private_key(Path(str(outputs["keyFile"])).read_bytes(), password=None)
     certificate = x509.load_pem_x509_certificate(str(outputs["certificate"]).encode())
     assert key.public_key() == certificate.public_key()
+
+
+def test_a_certificate_can_be_of_others_and_have_ended(project, tmp_path):
+    up(project, tmp_path)
+    certificate = x509.load_pem_x509_certificate((tmp_path / "old/signing.crt").read_bytes())
+    assert certificate.not_valid_after_utc < datetime.now(UTC)
+    assert certificate.subject.rfc4514_string() == "CN=tests,O=theirs,ST=WA,C=US"
 
 
 def test_keys_stay_until_something_about_them_changes(project, tmp_path):

@@ -34,7 +34,7 @@ def test_the_log_is_json_at_the_level_that_was_set():
     assert configuration(logLevel="debug")["logger"] == {"formatter": "json", "level": "debug"}
 
 
-def test_signatures_are_verified_by_notation_against_the_one_certificate():
+def test_signatures_are_verified_by_notation_against_the_trust_store():
     found = configuration()
     (verifier,) = found["verifier"]["plugins"]
     assert verifier["verificationCerts"] == ["/trust.crt"]
@@ -42,7 +42,8 @@ def test_signatures_are_verified_by_notation_against_the_one_certificate():
     assert found["policy"]["plugin"]["artifactVerificationPolicies"][verifier["artifactTypes"]] == "any"
 
 
-def test_the_trust_policy_is_strict_and_covers_every_repository():
-    (policy,) = ratify.trust_policy()["trustPolicies"]
+def test_the_trust_policy_is_strict_covers_every_repository_and_lists_one_identity():
+    (policy,) = ratify.trust_policy("CN=me,C=US")["trustPolicies"]
     assert policy["signatureVerification"] == {"level": "strict"}
     assert policy["registryScopes"] == ["*"]
+    assert policy["trustedIdentities"] == ["x509.subject: CN=me,C=US"]

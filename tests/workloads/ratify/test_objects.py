@@ -31,6 +31,9 @@ PLANS = st.builds(
     unique_images=st.booleans(),
     job_seconds=st.integers(0, 100),
     run_id=st.just("run-1"),
+    negatives=st.sampled_from([{}, {"unsigned": 0.5}, {"expired": 0.25, "sbom": 0.75}]),
+    seed=st.integers(0, 9),
+    restored=st.booleans(),
 )
 
 
@@ -60,6 +63,28 @@ def test_every_image_that_runs_is_one_that_is_seeded(plan):
         for container in body["spec"]["template"]["spec"]["containers"]
     }
     assert run == seeded
+    assert len(plan.image_sets) == len(set(plan.image_sets))
+
+
+@given(PLANS)
+def test_pods_must_be_denied_if_no_image_of_theirs_has_a_good_signature(plan):
+    for shard in range(plan.shards):
+        negative = plan.variant(shard) is not None and not plan.restored
+        assert plan.must_be_denied(shard) == (negative or plan.signatures == 0)
+        assert plan.images(shard).variant == plan.variant(shard)
+        assert plan.images(shard).shard == (shard if plan.unique_images else None)
+
+
+def test_there_is_a_set_per_variant_in_use_or_per_workload():
+    plan = replace(PLAN, shards=4, negatives={"expired": 0.5})
+    assert {images.variant for images in plan.image_sets} == {None, "expired"}
+    assert len(plan.image_sets) == 2
+    assert len(replace(plan, unique_images=True).image_sets) == 4
+
+
+def test_restoring_changes_no_workload():
+    plan = replace(PLAN, shards=4, negatives={"expired": 0.5})
+    assert workload_objects(plan, HOST) == workload_objects(replace(plan, restored=True), HOST)
 
 
 def test_the_run_s_label_is_on_every_object_and_pod():

@@ -1,0 +1,137 @@
+"""How negative images are made: what is changed in the image, who signs what, and what is done to it afterwards.
+
+The kinds and their meaning are in workloads/negatives.py; here each has an entry that says what it takes. What is
+attached bears its kind as an annotation of its manifest, so that a later seeding tells it from a genuine signature
+without reading envelopes. Verifiers do not look at such annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import orjson
+
+from csscgen.artifacts.descriptors import Attachment, Content, Descriptor
+from csscgen.artifacts.signing import CREATED, ENVELOPE_TYPE, Signer, rfc3339
+from workloads.naming import ImageSet
+
+KIND = "ratify-perf/negative"
+"""The annotation with the kind."""
+SBOM_TYPE = "application/spdx+json"
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an attachment of an image is made of."""
+
+    genuine: Signer
+    refused: Mapping[str, Signer]
+    """Signers whose signatures are to be refused, by the kind that they sign."""
+    subject: Descriptor
+    """The image as it is in the registry."""
+    original: Descriptor
+    """The image as it was before it was changed."""
+    other: Descriptor
+    """The genuine image of the same tag."""
+    at: datetime
+
+
+Make = Callable[[Material], Attachment]
+
+
+def _genuine(material: Material) -> Attachment:
+    return material.genuine.sign(material.subject, material.at)
+
+
+def _by(kind: str) -> Make:
+    """A signature by one of the refused signers."""
+    return lambda material: material.refused[kind].sign(material.subject, material.at)
+
+
+def _of(signed: Callable[[Material], Descriptor]) -> Make:
+    """A genuine signature of something else, attached to the image."""
+    return lambda material: replace(material.genuine.sign(signed(material), material.at), subject=material.subject)
+
+
+def _expired(material: Material) -> Attachment:
+    return material.genuine.sign(material.subject, material.at - 2 * DAY, material.at - DAY)
+
+
+def _tampered(material: Material) -> Attachment:
+    """A genuine signature with another first byte; the envelope is still well formed."""
+    genuine = _genuine(material)
+    envelope = orjson.loads(genuine.blob.data)
+    signature = envelope["signature"]
+    envelope["signature"] = ("B" if signature[0] == "A" else "A") + signature[1:]
+    return replace(genuine, blob=Content.of_json(ENVELOPE_TYPE, envelope))
+
+
+def _sbom(material: Material) -> Attachment:
+    """A minimal document of SPDX 2.3; each is another one, as signatures are."""
+    time = rfc3339(material.at)
+    document = {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": material.subject.digest,
+        "documentNamespace": f"urn:uuid:{uuid4()}",
+        "creationInfo": {"created": time, "creators": ["Tool: csscgen"]},
+    }
+    return Attachment(SBOM_TYPE, Content.of_json(SBOM_TYPE, document), material.subject, {CREATED: time})
+
+
+def _unchanged(image: Content) -> Content:
+    return image
+
+
+def _changed(image: Content) -> Content:
+    """The image's manifest with one more annotation."""
+    document = orjson.loads(image.data)
+    annotations = {**document["annotations"], "ratify-perf/changed": "after signing"}
+    return Content.of_json(image.descriptor.media_type, {**document, "annotations": annotations})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an image takes."""
+
+    make: Make | None
+    """Makes one of its attachments; None where it has none."""
+    change: Callable[[Content], Content] = _unchanged
+    """Makes the image's manifest from the original one."""
+    blob_deleted: bool = False
+    """Whether the attachment's blob is deleted when its manifest is in the registry."""
+
+
+RECIPES: dict[str | None, Recipe] = {
+    None: Recipe(_genuine),
+    "unsigned": Recipe(None),
+    "tampered-manifest": Recipe(_of(lambda material: material.original), change=_changed),
+    "tampered-envelope": Recipe(_tampered),
+    "expired": Recipe(_expired),
+    "expired-certificate": Recipe(_by("expired-certificate")),
+    "wrong-ca": Recipe(_by("wrong-ca")),
+    "wrong-subject": Recipe(_of(lambda material: material.other)),
+    "revoked": Recipe(_by("revoked")),
+    "missing-blob": Recipe(_genuine, blob_deleted=True),
+    "sbom": Recipe(_sbom),
+}
+"""By kind; None is genuine."""
+
+
+def attachments(images: ImageSet) -> dict[str | None, int]:
+    """How many attachments of which kind each image of a set has; those of kind None are genuine signatures."""
+    kinds = {images.variant, None} if images.restored else {images.variant}
+    return {kind: images.signatures for kind in kinds if images.signatures and RECIPES[kind].make}
+
+
+def attach(kind: str | None, material: Material) -> Attachment:
+    """A new attachment of a kind, which it says; None is a genuine signature."""
+    make = RECIPES[kind].make
+    assert make is not None
+    made = make(material)
+    return made if kind is None else replace(made, annotations={**made.annotations, KIND: kind})
