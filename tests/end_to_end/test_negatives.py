@@ -1,4 +1,4 @@
-"""Negative images before the real chain: each of them denied, no genuine one, and all admitted once they are restored."""
+"""Negative images before the real chain: all of them denied, no genuine one, and all admitted once restored."""
 
 from __future__ import annotations
 

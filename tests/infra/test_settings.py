@@ -96,11 +96,12 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
     gatekeeper, ratify = config.get("gatekeeper", {}), config.get("ratify", {})
     if (scenario.get("shards") or 1) > (scenario.get("replicas") or SIZES[scenario.get("size", "S")].replicas):
         del scenario["shards"]
-    if negatives.problems(scenario.get("negatives", {}), scenario.get("shards", 1)) or not scenario.get("signatures"):
-        scenario.pop("negatives", None)
     if config.get("sharedStack"):
         for subject, key in ((scenario, "replicas"), (scenario, "shards"), (cluster, "nodes"), (cluster, "maxPods")):
             subject.pop(key, None)
+    shares = scenario.get("negatives", {})
+    if negatives.problems(shares, scenario.get("shards", 1)) or not scenario.get("signatures", 5):
+        scenario.pop("negatives", None)
     for ours, theirs, usual in (("verification", "validation", 5), ("mutation", "mutation", 2)):
         seconds = gatekeeper.get(f"{theirs}TimeoutSeconds", usual)
         if seconds < usual or ratify.get(f"{ours}TimeoutMs", 0) >= seconds * 1000:
