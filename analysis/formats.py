@@ -51,3 +51,8 @@ def digits(value: float | None) -> str:
     if isinstance(value, int) or value == int(value) and abs(value) < 1e15 or abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
+
+
+def printable(text: str) -> str:
+    """Text without the control characters that XML cannot carry and that a terminal obeys."""
+    return "".join(character for character in text if character >= " " or character in "\t\n")

@@ -12,10 +12,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan, nan
 
 from analysis.expositions import parse_labels
 from analysis.samples import Samples, Window
+from workloads.errors import CollectError, quoted
 from workloads.ratify.metrics import Metric
 
 BEYOND = "It lies beyond the last bucket."
@@ -115,8 +116,21 @@ def over_window(
             labels = parse_labels(text)
             if keep(labels):
                 others = frozenset(item for item in labels.items() if item[0] != "le")
-                series[others][float(labels["le"])] = grown
+                series[others][_bound(labels, metric)] = grown
     return merged(Histogram.from_cumulative(one, metric.scale) for one in series.values())
+
+
+def _bound(labels: Mapping[str, str], metric: Metric) -> float:
+    """The upper bound of a bucket. Raises CollectError if it has none."""
+    try:
+        bound = float(labels.get("le", ""))
+    except ValueError:
+        bound = nan
+    if isnan(bound):
+        raise CollectError(
+            f"A bucket of {metric.names[0]} has the bound {quoted(labels.get('le'))}, which is no number."
+        )
+    return bound
 
 
 def over_time(samples: Samples, metric: Metric, target: str) -> list[tuple[float, Histogram]]:
@@ -130,7 +144,7 @@ def over_time(samples: Samples, metric: Metric, target: str) -> list[tuple[float
         for one in samples.series(f"{name}_bucket", target):
             labels = parse_labels(one.labels)
             others = frozenset(item for item in labels.items() if item[0] != "le")
-            values[name, others][float(labels["le"])] = dict(zip(one.times, one.values, strict=True))
+            values[name, others][_bound(labels, metric)] = dict(zip(one.times, one.values, strict=True))
     intervals = []
     for earlier, later in zip(times, times[1:], strict=False):
         parts = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from analysis.formats import figure_text
+from analysis.formats import figure_text, printable
 
 
 def render(summary: Mapping[str, Any], run: Mapping[str, Any]) -> bytes:
@@ -20,14 +20,14 @@ def render(summary: Mapping[str, Any], run: Mapping[str, Any]) -> bytes:
     whole = xml.SubElement(suite, "testcase", classname=str(summary["stack"]), name="run")
     problems = summary["verdict_reasons"][: len(summary["verdict_reasons"]) - broken]
     if problems:
-        xml.SubElement(whole, "error", message=_clean(" ".join(problems)))
+        xml.SubElement(whole, "error", message=printable(" ".join(problems)))
     for row in rows:
         case = xml.SubElement(
-            suite, "testcase", classname=str(summary["stack"]), name=_clean(f"{row['metric']} {row['limit']}")
+            suite, "testcase", classname=str(summary["stack"]), name=printable(f"{row['metric']} {row['limit']}")
         )
         if not row["ok"]:
             message = row["reason"] or f"{row['metric']} is {figure_text(row['metric'], row['value'])}."
-            xml.SubElement(case, "failure", message=_clean(message))
+            xml.SubElement(case, "failure", message=printable(message))
     suite.set("tests", str(len(rows) + 1))
     suite.set("failures", str(broken))
     suite.set("errors", str(1 if problems else 0))
@@ -41,9 +41,4 @@ def _properties(summary: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str,
     properties["engine"] = (summary["engine"] or {}).get("name")
     properties.update({f"scenario.{key}": value for key, value in summary["scenario"].items()})
     properties.update({f"version.{key}": value for key, value in sorted((run.get("versions") or {}).items())})
-    return {key: _clean(str(value)) for key, value in properties.items() if value is not None}
-
-
-def _clean(text: str) -> str:
-    """Text without the control characters that XML cannot carry."""
-    return "".join(character for character in text if character >= " " or character in "\t\n")
+    return {key: printable(str(value)) for key, value in properties.items() if value is not None}

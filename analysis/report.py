@@ -18,7 +18,7 @@ from urllib.parse import quote
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis.formats import NONE, digits, figure_text, megabytes, seconds
+from analysis.formats import NONE, digits, figure_text, megabytes, printable, seconds
 from analysis.plots import plots
 from analysis.records import Records
 from analysis.summary import Summary, component
@@ -73,7 +73,19 @@ def render(records: Records, summary: Summary) -> str:
 @cache
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalized,
+    )
+
+
+def _finalized(value: Any) -> Any:
+    """What a component said may hold anything; our own scripts are marked as safe and left as they are."""
+    return printable(value) if type(value) is str else value
 
 
 @cache

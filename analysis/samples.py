@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+GREATEST = 1e18
+"""No count, size or time of a component is larger."""
 BATCH_ROWS = 1 << 16
 HARNESS_PREFIX = "csscgen_"
 """Samples that the harness takes of a process itself: they do not say that the process's page was read."""
@@ -162,6 +164,8 @@ class Samples:
             table = pq.read_table(path, columns=SCHEMA.names).cast(SCHEMA)
             if any(column.null_count for column in table.columns):
                 raise CollectError(f"{path.name} cannot be read: it has samples without a time, a name or a value.")
+            if len(table) and not pc.all(pc.is_finite(table["time"])).as_py():
+                raise CollectError(f"{path.name} cannot be read: it has samples of no time.")
             return cls(table)
         except FileNotFoundError:
             raise CollectError(f"{path.name} is not there: no metrics were collected.") from None
@@ -211,7 +215,10 @@ class Samples:
         return Bracket(scrapes, self._restarts(target, scrapes))
 
     def series(self, metric: str, target: str, instants: Collection[float] | None = None) -> list[Series]:
-        """The series of a metric of a target, at the given instants only, or at all."""
+        """The series of a metric of a target, at the given instants only, or at all.
+
+        Raises CollectError if a value can be no count, size or time: no number, negative, or beyond all bounds.
+        """
         rows = self._rows(metric, target)
         if rows is None:
             return []
@@ -223,6 +230,8 @@ class Samples:
         codes = pc.take(self._codes["labels"], rows).to_pylist()
         times = pc.take(self._time, rows).to_pylist()
         values = pc.take(self._value, rows).to_pylist()
+        if absurd := [value for value in values if not 0 <= value <= GREATEST]:
+            raise CollectError(f"{target} says that {metric} is {absurd[0]:g}, which cannot be.")
         for code, time, value in zip(codes, times, values, strict=True):
             one = found.get(code)
             if one is None:

@@ -104,7 +104,7 @@ def test_a_series_that_the_new_process_does_not_have_keeps_what_the_old_one_coun
 
 
 def test_a_start_time_that_jitters_is_no_restart(read):
-    samples = read([(t, process(start, 1, 1)) for t, start in [(9, -100.0), (15, -99.0), (21, -100.0)]])
+    samples = read([(t, process(start, 1, 1)) for t, start in [(9, 5.0), (15, 6.0), (21, 5.0)]])
     assert samples.bracket("app", WINDOW).restarts == []
 
 
