@@ -28,14 +28,15 @@ DAY = timedelta(days=1)
 class Material:
     """What an attachment of an image is made of."""
 
-    genuine: Signer
+    signer: Signer
+    """The genuine one."""
     refused: Mapping[str, Signer]
     """Signers whose signatures are to be refused, by the kind that they sign."""
     subject: Descriptor
     """The image as it is in the registry."""
     original: Descriptor
     """The image as it was before it was changed."""
-    other: Descriptor
+    genuine: Descriptor
     """The genuine image of the same tag."""
     at: datetime
 
@@ -44,7 +45,7 @@ Make = Callable[[Material], Attachment]
 
 
 def _genuine(material: Material) -> Attachment:
-    return material.genuine.sign(material.subject, material.at)
+    return material.signer.sign(material.subject, material.at)
 
 
 def _by(kind: str) -> Make:
@@ -54,11 +55,11 @@ def _by(kind: str) -> Make:
 
 def _of(signed: Callable[[Material], Descriptor]) -> Make:
     """A genuine signature of something else, attached to the image."""
-    return lambda material: replace(material.genuine.sign(signed(material), material.at), subject=material.subject)
+    return lambda material: replace(material.signer.sign(signed(material), material.at), subject=material.subject)
 
 
 def _expired(material: Material) -> Attachment:
-    return material.genuine.sign(material.subject, material.at - 2 * DAY, material.at - DAY)
+    return material.signer.sign(material.subject, material.at - 2 * DAY, material.at - DAY)
 
 
 def _tampered(material: Material) -> Attachment:
@@ -115,7 +116,7 @@ RECIPES: dict[str | None, Recipe] = {
     "expired": Recipe(_expired),
     "expired-certificate": Recipe(_by("expired-certificate")),
     "wrong-ca": Recipe(_by("wrong-ca")),
-    "wrong-subject": Recipe(_of(lambda material: material.other)),
+    "wrong-subject": Recipe(_of(lambda material: material.genuine)),
     "revoked": Recipe(_by("revoked")),
     "missing-blob": Recipe(_genuine, blob_deleted=True),
     "sbom": Recipe(_sbom),

@@ -234,18 +234,20 @@ class _Seeding:
 
     async def _delete_blobs(self, wanted: _Image, digest: str) -> None:
         stored = await self._client.get_manifest(wanted.repository, digest)
-        for blob in _blobs(stored) if stored else ():
+        for blob in _blobs(orjson.loads(stored.data)) if stored else ():
             if await self._client.blob_exists(wanted.repository, blob):
                 await self._client.delete_blob(wanted.repository, blob)
 
     def _material(self, wanted: _Image) -> Material:
-        genuine = image(self._shared, replace(wanted.images, variant=None), wanted.tag)
+        genuine = wanted.original
+        if wanted.images.variant is not None:
+            genuine = image(self._shared, replace(wanted.images, variant=None), wanted.tag)
         return Material(
-            genuine=self._signer,
+            signer=self._signer,
             refused=self._refused,
             subject=wanted.manifest.descriptor,
             original=wanted.original.descriptor,
-            other=genuine.descriptor,
+            genuine=genuine.descriptor,
             at=datetime.now(UTC),
         )
 
@@ -264,6 +266,7 @@ class _Seeding:
             entries = await self._client.referrers(wanted.repository, wanted.digest)
             ours = [entry["digest"] for entry in entries if _is_ours(entry)]
             found = Counter(await _together(self._verify_attachment(wanted, digest) for digest in ours))
+            self.signatures += sum(entry.get("artifactType") == SIGNATURE_TYPE for entry in entries)
             counts = attachments(wanted.images)
             for kind in {**counts, **found}:
                 if found[kind] != counts.get(kind, 0):
@@ -285,10 +288,9 @@ class _Seeding:
         if manifest["subject"]["digest"] != wanted.digest:
             self._problems.append(f"{name} is of another image")
         lacks = _lacks_blob(manifest)
-        for blob in _blobs(stored):
+        for blob in _blobs(manifest):
             if await self._client.blob_exists(wanted.repository, blob) == lacks:
                 self._problems.append(f"{name} {'still has' if lacks else 'lacks'} its blob {blob}")
-        self.signatures += manifest["artifactType"] == SIGNATURE_TYPE
         return kind
 
     def _report(self, stage: Literal["push", "verify"]) -> None:
@@ -313,9 +315,9 @@ def _lacks_blob(document: Mapping[str, Any]) -> bool:
     return (kind := _kind(document)) in RECIPES and RECIPES[kind].blob_deleted
 
 
-def _blobs(attachment: Content) -> list[str]:
+def _blobs(manifest: Mapping[str, Any]) -> list[str]:
     """The digests of what the manifest of an attachment refers to, but for the config that they all have."""
-    return [layer["digest"] for layer in orjson.loads(attachment.data)["layers"]]
+    return [layer["digest"] for layer in manifest["layers"]]
 
 
 async def _for_each(items: Iterable[Item], action: Callable[[Item], Awaitable[None]], workers: int) -> None:

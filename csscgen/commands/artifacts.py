@@ -25,11 +25,13 @@ def command() -> None:
 def seed(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool) -> None:
     """Bring a stack's images and signatures into its registry, and verify that they are there.
 
-    A second time pushes nothing. The stack has to be up.
+    A second time pushes nothing. The stack has to be up. Negative images get genuine signatures as well with
+    scenario.restored=on.
 
     \b
     Example:
       csscgen artifacts seed --stack local-S
+      csscgen artifacts seed --stack local-negatives --set scenario.restored=on
     """
     from csscgen import steps
     from csscgen.context import open_context

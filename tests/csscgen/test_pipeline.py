@@ -25,6 +25,7 @@ from workloads.errors import (
     ToolError,
     UsageError,
 )
+from workloads.negatives import REFUSED_SIGNERS
 
 TORN_DOWN = [("destroy", RUN), ("destroy", SHARED)]
 RECORDS = ["pods.jsonl", "requests.jsonl", "events.jsonl", "metrics.parquet"]
@@ -97,6 +98,18 @@ def test_workloads_that_the_harness_creates(there: World):
     summary = pipeline.run(there.context("load.mode=created", "load.rate=10"))
     assert ("load", RUN) not in there.engine.calls
     assert (summary["pods"]["ready"], summary["load"]["objects"]) == (5, 1)
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED_SIGNERS))
+def test_negative_images_are_signed_by_whom_the_shared_stack_has_for_their_kind(there: World, kind: str):
+    pipeline.run(there.context(f"scenario.negatives={{{kind}: 1}}"))
+    signers: Any = there.engine.made[SHARED]["refusedSigners"]
+    pem = signers[kind]["certificate"]
+    der = "".join(pem.splitlines()[1:-1])
+    envelopes = [json.loads(blob) for blob in there.registry.blobs.values() if b'"x5c"' in blob]
+    assert len(envelopes) == 4
+    assert all(envelope["header"]["x5c"] == [der] for envelope in envelopes)
+    assert {name for name, _ in there.registry.manifests} == {f"2-containers-2-referrers-{kind}"}
 
 
 def test_a_workload_that_is_denied_is_a_result(there: World):

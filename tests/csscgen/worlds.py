@@ -24,6 +24,7 @@ from tests.csscgen.artifacts.conftest import FakeRegistry
 from tests.csscgen.pods import ready_pod
 from tests.csscgen.servers import PODS, ApiServer, event, in_background, status
 from workloads.errors import EngineError
+from workloads.negatives import REFUSED_SIGNERS
 
 ROOT = Path(__file__).parents[2]
 RUN, SHARED = "local-smoke", "local-shared"
@@ -147,11 +148,16 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
     with in_background(ApiServer()) as api, in_background(FakeRegistry()) as registry:
         key, certificate = signing_certificate("ec-p256", "a test")
         (tmp_path / "key.pem").write_text(key)
+        refused: dict[str, object] = {}
+        for kind in REFUSED_SIGNERS:
+            other, theirs = signing_certificate("ec-p256", kind)
+            (tmp_path / f"{kind}.pem").write_text(other)
+            refused[kind] = {"keyFile": str(tmp_path / f"{kind}.pem"), "certificate": theirs}
         (tmp_path / "ratify.log").write_text("level=info\n")
         shared: dict[str, object] = {
             "signingKeyFile": str(tmp_path / "key.pem"),
             "signingCertificate": certificate,
-            "refusedSigners": {},
+            "refusedSigners": refused,
             "targets": {},
         }
         own: dict[str, object] = {
