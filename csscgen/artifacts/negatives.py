@@ -126,7 +126,7 @@ RECIPES: dict[str | None, Recipe] = {
 
 def attachments(images: ImageSet) -> dict[str | None, int]:
     """How many attachments of which kind each image of a set has; those of kind None are genuine signatures."""
-    kinds = {images.variant, None} if images.restored else {images.variant}
+    kinds = dict.fromkeys((images.variant, None) if images.restored else (images.variant,))
     return {kind: images.signatures for kind in kinds if images.signatures and RECIPES[kind].make}
 
 
