@@ -70,7 +70,7 @@ def read_run(folder: Path) -> Record:
         raise CollectError(f"{path} is not the record of a run: it is not JSON ({error}).") from error
     if not isinstance(document, dict):
         raise CollectError(f"{path} is not the record of a run: it is not a JSON object.")
-    if problem := shapes.RUN(document, ""):
+    if problem := shapes.RUN(document):
         raise CollectError(f"{path} is not the record of a run: {problem}.")
     return document
 
@@ -94,7 +94,7 @@ def _lines(path: Path, what: str, check: shapes.Check, problems: dict[str, str])
         except orjson.JSONDecodeError:
             problems[path.name] = f"Line {number} of {path.name} is not JSON."
             return None
-        if problem := check(record, ""):
+        if problem := check(record):
             problems[path.name] = f"Line {number} of {path.name} is no {what}: {problem}."
             return None
         records.append(record)

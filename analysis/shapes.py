@@ -1,52 +1,75 @@
 """The form of a run's records as data, so that a record is checked where it is read and believed from there on.
 
-A check is a function of a value and of what it is called; it returns the problem as half a sentence, such as
-``its window.end is 'x'``, or None. What a record has beyond its form is left alone: another version may know more.
+A check is a function of a value that returns what is wrong with it, or None. What a record has beyond its form is left
+alone: another version may know more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from workloads.errors import quoted
 
-Check = Callable[[Any, str], str | None]
+
+class Fault(NamedTuple):
+    """Where something is wrong, and what."""
+
+    path: str
+    what: str
+
+    def below(self, key: str) -> Fault:
+        """The same, seen from the object that has it under a key."""
+        return Fault(f"{key}.{self.path}" if self.path else key, self.what)
+
+    def __str__(self) -> str:
+        return f"its {self.path} {self.what}" if self.path else f"it {self.what}"
 
 
-def _wrong(value: Any, path: str) -> str:
-    return f"its {path} is {quoted(value)}" if path else f"it is {quoted(value)}"
+Check = Callable[[Any], Fault | None]
 
 
-def text(value: Any, path: str) -> str | None:
+def fault(value: Any) -> Fault:
+    """This value cannot be what it should be."""
+    return Fault("", f"is {quoted(value)}")
+
+
+def anything(_value: Any) -> None:
+    """Whatever it is."""
+
+
+def text(value: Any) -> Fault | None:
     """Any text."""
-    return None if isinstance(value, str) else _wrong(value, path)
+    return None if isinstance(value, str) else fault(value)
 
 
-def number(value: Any, path: str) -> str | None:
+def number(value: Any) -> Fault | None:
     """A finite number."""
     fits = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    return None if fits else _wrong(value, path)
+    return None if fits else fault(value)
 
 
 def one_of(*words: str) -> Check:
     """One of these texts."""
-    return lambda value, path: None if value in words else _wrong(value, path)
+    return lambda value: None if value in words else fault(value)
 
 
 def maybe(check: Check) -> Check:
     """Null, or what fits."""
-    return lambda value, path: None if value is None else check(value, path)
+    return lambda value: None if value is None else check(value)
 
 
 def items(check: Check) -> Check:
     """A list of what fits."""
 
-    def checked(value: Any, path: str) -> str | None:
+    def checked(value: Any) -> Fault | None:
         if not isinstance(value, list):
-            return _wrong(value, path)
-        return next((found for item in value if (found := check(item, path))), None)
+            return fault(value)
+        for item in value:
+            if found := check(item):
+                return found
+        return None
 
     return checked
 
@@ -54,37 +77,33 @@ def items(check: Check) -> Check:
 def values(check: Check) -> Check:
     """An object whose every value fits."""
 
-    def checked(value: Any, path: str) -> str | None:
-        if not isinstance(value, Mapping):
-            return _wrong(value, path)
-        return next((found for key, inner in value.items() if (found := check(inner, _below(path, key)))), None)
+    def checked(value: Any) -> Fault | None:
+        if not isinstance(value, dict):
+            return fault(value)
+        for key, inner in value.items():
+            if found := check(inner):
+                return found.below(key)
+        return None
 
     return checked
 
 
 def entries(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
     """An object that has the needed entries, and perhaps the optional ones."""
+    known = {**needed, **(optional or {})}
 
-    def checked(value: Any, path: str) -> str | None:
-        if not isinstance(value, Mapping):
-            return _wrong(value, path)
-        for key, check in needed.items():
+    def checked(value: Any) -> Fault | None:
+        if not isinstance(value, dict):
+            return fault(value)
+        for key, check in known.items():
             if key not in value:
-                return f"it has no {_below(path, key)}"
-            if found := check(value[key], _below(path, key)):
-                return found
-        there = ((key, check) for key, check in (optional or {}).items() if key in value)
-        return next((found for key, check in there if (found := check(value[key], _below(path, key)))), None)
+                if key in needed:
+                    return Fault(key, "is not there")
+            elif found := check(value[key]):
+                return found.below(key)
+        return None
 
     return checked
-
-
-def _below(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
-def anything(_value: Any, _path: str) -> None:
-    """Whatever it is."""
 
 
 _OBJECT = values(anything)

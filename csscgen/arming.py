@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from csscgen.cluster import ApiError, Cluster
-from workloads.errors import DeadlineError
+from workloads.errors import DeadlineError, reason
 from workloads.ratify.objects import Plan
 
 DEADLINE_SECONDS = 60.0
@@ -23,13 +23,13 @@ NOT_ASKED = "Ratify could not be asked"
 
 
 def await_enforcement(
-    kubeconfig: str, plan: Plan, host: str, deadline: float = DEADLINE_SECONDS, *, mutation: bool = False
+    kubeconfig: str, plan: Plan, host: str, deadline: float | None = None, *, mutation: bool = False
 ) -> float:
     """Returns the seconds until admission was armed; ``mutation`` says whether tags are to become digests.
 
     Raises DeadlineError if it is not armed at the deadline.
     """
-    return asyncio.run(_await(kubeconfig, plan, host, mutation, deadline))
+    return asyncio.run(_await(kubeconfig, plan, host, mutation, deadline or DEADLINE_SECONDS))
 
 
 async def _await(kubeconfig: str, plan: Plan, host: str, mutation: bool, deadline: float) -> float:
@@ -46,8 +46,8 @@ async def _await(kubeconfig: str, plan: Plan, host: str, mutation: bool, deadlin
                 await asyncio.sleep(POLL_SECONDS)
             return time.monotonic() - started
     raise DeadlineError(
-        f"After {deadline:g} s admission is still not as the policy has it: asked about a pod, it said: {said}. The "
-        "logs of Gatekeeper and Ratify say why; without enforcement a run would measure nothing."
+        f"After {deadline:g} s admission is still not as the policy has it: asked about a pod, it said: "
+        f"{reason(said)}. The logs of Gatekeeper and Ratify say why; without enforcement a run would measure nothing."
     )
 
 

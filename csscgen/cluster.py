@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 
 import aiohttp
 import orjson
+from yarl import URL
 
-from workloads.errors import ClusterError
+from csscgen.objects import OBJECT
+from workloads.errors import ClusterError, quoted, reason
 
 LIST_LIMIT = 500
 WATCH_SECONDS = 300
@@ -25,6 +28,11 @@ GONE = 410
 TOO_MANY_REQUESTS = 429
 MAX_FAILURES = 20
 PAUSE_SECONDS = 0.05
+LONGEST_LINE = 1 << 26
+"""Bytes of a watch's line; etcd takes no object of more than 2^21."""
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+"""What a library that reads a document says of one that it did not expect."""
+ADVICE = "`csscgen up` makes a stack's kubeconfig anew."
 
 
 class ApiError(ClusterError):
@@ -40,21 +48,19 @@ class Cluster:
 
     def __init__(self, kubeconfig: str) -> None:
         """``kubeconfig`` is its text. Raises ClusterError if it cannot be used."""
-        from kubernetes import client, config
-
-        settings = client.Configuration()
-        try:
-            config.load_kube_config_from_dict(json.loads(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
-        except (config.ConfigException, ValueError, KeyError, TypeError) as error:
-            raise ClusterError(f"The stack's kubeconfig cannot be used: {error}") from error
+        settings = _read(kubeconfig)
         self.server: str = settings.host
         try:
             self._context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
             if settings.cert_file:
                 self._context.load_cert_chain(settings.cert_file, settings.key_file)
-        except OSError as error:
-            raise ClusterError(f"The certificates in the stack's kubeconfig cannot be used: {error}") from error
-        token = settings.get_api_key_with_prefix("BearerToken", "authorization")
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"The certificates in the stack's kubeconfig cannot be used: {reason(error)}. {ADVICE}"
+            ) from error
+        token = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
+        if not (token.isascii() and token.isprintable()):  # it is not shown
+            raise ClusterError(f"The stack's kubeconfig cannot be used: its token is none. {ADVICE}")
         self._headers = {"Authorization": token} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -83,16 +89,21 @@ class Cluster:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
         try:
             async with self._session.request(
-                method, path, data=data, params=params, headers=headers, timeout=timeout
+                method, path, data=data, params=params, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 text = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ClusterError(
-                f"The API server at {self.server} did not answer {method} {path}: {error or type(error).__name__}"
+                f"The API server at {self.server} did not answer {method} {path}: {reason(error)}. Check that it runs."
             ) from error
         answer = _decoded(text)
-        if response.status >= 400:
-            raise ApiError(str(answer.get("message", text[:200].decode(errors="replace"))), response.status)
+        if response.status >= 300:
+            raise ApiError(_told(answer, text), response.status)
+        if answer is None:
+            raise ClusterError(
+                f"The API server at {self.server} answered {method} {path} with what is no JSON object: "
+                f"{_told(answer, text)!r}. Check that it is one."
+            )
         return answer
 
     async def list(self, path: str, params: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
@@ -105,12 +116,16 @@ class Cluster:
         while True:
             answer = await self.request("GET", path, params=page)
             try:
-                items += answer["items"] or ()
+                found = answer["items"] or []
                 token, version = answer["metadata"].get("continue"), answer["metadata"]["resourceVersion"]
-            except (KeyError, TypeError, AttributeError) as error:
-                raise ClusterError(
-                    f"The API server at {self.server} answered GET {path} with what is no list."
-                ) from error
+                sound = isinstance(version, str) and isinstance(token or "", str) and token != page.get("continue", "")
+            except (KeyError, TypeError, AttributeError):
+                sound = False
+            if not sound or not isinstance(found, list):
+                raise ClusterError(f"The API server at {self.server} answered GET {path} with what is no list.")
+            if problem := next((told for item in found if (told := OBJECT(item))), None):
+                raise ClusterError(f"The API server at {self.server} listed what is no object of {path}: {problem}.")
+            items += found
             if not token:
                 return items, version
             page["continue"] = token
@@ -128,25 +143,30 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        async with self._session.get(path, params=asked) as response:
-            if response.status >= 400:
-                answer = _decoded(await response.read())
-                raise ApiError(str(answer.get("message")), response.status)
+        async with self._session.get(path, params=asked, allow_redirects=False) as response:
+            if response.status >= 300:
+                text = await response.read()
+                raise ApiError(_told(_decoded(text), text), response.status)
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     yield self._event(path, line)
+                if len(rest) > LONGEST_LINE:
+                    raise ClusterError(f"The watch of {path} at {self.server} sent a line that does not end.")
 
     def _event(self, path: str, line: bytes) -> dict[str, Any]:
         try:
             event: dict[str, Any] = orjson.loads(line)
             if event["type"] == "ERROR":
-                raise ApiError(str(event["object"].get("message")), event["object"].get("code", 500))
-            event["object"]["metadata"]["resourceVersion"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            shown = line[:80].decode(errors="replace")
-            raise ClusterError(f"The watch of {path} at {self.server} sent what is no event: {shown!r}") from error
+                raise ApiError(str(event["object"].get("message")), int(event["object"].get("code") or 500))
+            problem = None if event["type"] == "BOOKMARK" else OBJECT(event["object"])
+            sound = isinstance(event["object"]["metadata"]["resourceVersion"], str)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            problem, sound = None, False
+        if problem or not sound:
+            told = problem or f"{line[:80].decode(errors='replace')!r}"
+            raise ClusterError(f"The watch of {path} at {self.server} sent what is no event: {told}.")
         return event
 
 
@@ -181,8 +201,7 @@ class Watcher:
                     version = event["object"]["metadata"]["resourceVersion"]
                     failures = 0
                     if event["type"] != "BOOKMARK":
-                        self._remember(event["type"], event["object"])
-                        on_event(event["type"], event["object"])
+                        self._tell(on_event, event["type"], event["object"])
                 await asyncio.sleep(
                     PAUSE_SECONDS
                 )  # so that a server that ends every watch at once is not asked on and on
@@ -193,11 +212,11 @@ class Watcher:
                     self.relists += 1
                 elif code is not None and code != TOO_MANY_REQUESTS and code < 500:
                     raise ApiError(
-                        f"The API server refuses the watch of {self._path} with {code}: {error}", code
+                        f"The API server refuses the watch of {self._path} with {code}: {reason(error)}.", code
                     ) from error
                 failures += 1
                 if failures > MAX_FAILURES:
-                    raise ClusterError(f"The watch of {self._path} broke off for good: {error}") from error
+                    raise ClusterError(f"The watch of {self._path} broke off for good: {reason(error)}.") from error
                 await asyncio.sleep(min(PAUSE_SECONDS * 2**failures, 2))
 
     async def _relist(self, on_event: Any) -> str:
@@ -205,13 +224,15 @@ class Watcher:
         found = {item["metadata"]["uid"]: item for item in items}
         for uid, item in list(self._known.items()):
             if uid not in found:
-                self._remember("DELETED", item)
-                on_event("DELETED", item)
+                self._tell(on_event, "DELETED", item)
         for uid, item in found.items():
             kind = "MODIFIED" if uid in self._known else "ADDED" if self.listed.is_set() else "LISTED"
-            self._remember(kind, item)
-            on_event(kind, item)
+            self._tell(on_event, kind, item)
         return version
+
+    def _tell(self, on_event: Any, kind: str, item: dict[str, Any]) -> None:
+        self._remember(kind, item)
+        on_event(kind, item)
 
     def _remember(self, kind: str, item: dict[str, Any]) -> None:
         """Keeps what tells an object apart, and not the object: 20,000 pods would be 300 MB."""
@@ -223,9 +244,48 @@ class Watcher:
             self._known[metadata["uid"]] = {"metadata": kept}
 
 
-def _decoded(text: bytes) -> dict[str, Any]:
+def _read(kubeconfig: str) -> Any:
+    """The client's configuration of a kubeconfig's text. Raises ClusterError if it cannot be used."""
+    from kubernetes import client, config
+
+    settings = client.Configuration()
+    log = _Log()
+    logging.getLogger().addHandler(log)  # where the client tells of a login program that failed, and goes on
+    try:
+        config.load_kube_config_from_dict(json.loads(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
+        server = URL(settings.host)
+        if server.scheme not in ("http", "https") or not server.host or " " in server.host or not server.port:
+            raise ValueError(f"its server is {quoted(settings.host)}")
+        if log.errors:
+            raise ValueError(log.errors[0])
+    except (config.ConfigException, *MALFORMED) as error:
+        raise ClusterError(f"The stack's kubeconfig cannot be used: {reason(error)}. {ADVICE}") from error
+    finally:
+        logging.getLogger().removeHandler(log)
+    return settings
+
+
+class _Log(logging.Handler):
+    """Keeps the errors that are logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.errors.append(record.getMessage())
+
+
+def _decoded(text: bytes) -> dict[str, Any] | None:
+    """A JSON object; None if the text is none."""
     try:
         answer = orjson.loads(text)
     except ValueError:
-        return {"message": text[:200].decode(errors="replace")}
-    return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _told(answer: dict[str, Any] | None, text: bytes) -> str:
+    """What an answer says: its message, or else how it begins."""
+    message = (answer or {}).get("message")
+    return message if isinstance(message, str) else text[:200].decode(errors="replace")

@@ -23,6 +23,7 @@ import reprlib
 from typing import ClassVar
 
 LONGEST_NAME = 80
+LONGEST_REASON = 300
 MOST_PROBLEMS = 10
 """How many bad keys a message names before it counts the rest."""
 
@@ -39,6 +40,18 @@ def named(key: object) -> str:
     """A name as a message begins with it: as it is, or quoted if it cannot be printed or is longer than any name."""
     text = key if isinstance(key, str) else quoted(key)
     return text if text and text.isprintable() and len(text) <= LONGEST_NAME else quoted(text)
+
+
+def reason(error: object) -> str:
+    """What an error of a library says, as the end of a sentence: one line, printable, bounded, without its full stop.
+
+    Its type, if it says nothing.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    if len(text) > LONGEST_REASON:
+        text = f"{text[:LONGEST_REASON]}…"
+    return text.rstrip(".")
 
 
 class _Quoted(reprlib.Repr):

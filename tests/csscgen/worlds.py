@@ -144,7 +144,7 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
     environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environment.setenv("PATH", "/nonexistent")
     environment.delenv("CSSCGEN_RUNS", raising=False)
-    _tools()
+    stand_in_tools()
     with in_background(ApiServer()) as api, in_background(FakeRegistry()) as registry:
         key, certificate = signing_certificate("ec-p256", "a test")
         (tmp_path / "key.pem").write_text(key)
@@ -179,7 +179,7 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
         yield there
 
 
-def _tools() -> None:
+def stand_in_tools() -> None:
     """Stands-in of the binaries that the default stacks need, in a cache of their own: nothing here starts them."""
     for tool in tools.select([]):
         folder = tools.cache_folder(tool)

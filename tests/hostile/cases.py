@@ -76,9 +76,9 @@ def message(said: Said) -> str:
     """The one message of a command that failed. Progress before it does not count."""
     assert "Traceback" not in said.out + said.err
     assert said.seconds < SECONDS
-    before, marked, text = said.err.partition("Error: ")
+    before, marked, text = f"\n{said.err}".partition("\nError: ")
     assert marked, f"there is no message: exit code {said.code}, {said.err[-500:]!r}"
-    assert "Error: " not in text, "there is more than one message"
+    assert not any(line.startswith("Error: ") for line in text.splitlines()), "there is more than one message"
     assert all(line.startswith(("✓", "✗", "  ", "Usage:", "Try '")) or not line for line in before.splitlines()), before
     text = text.rstrip("\n")
     assert len(text) <= MOST_CHARACTERS, f"{len(text)} characters: {text[:300]!r}"

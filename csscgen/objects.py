@@ -1,0 +1,50 @@
+"""The form of the Kubernetes objects that a watch tells of, so far as the harness relies on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from analysis.shapes import Fault, entries, fault, items, maybe, number, text, values
+
+
+def _moment(value: Any) -> Fault | None:
+    """A Kubernetes timestamp."""
+    try:
+        datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return fault(value)
+    return None
+
+
+_CONDITION = entries(
+    {"type": text, "status": text},
+    {"lastTransitionTime": maybe(_moment), **dict.fromkeys(("reason", "message"), maybe(text))},
+)
+_SUBJECT = maybe(entries({}, dict.fromkeys(("kind", "name"), maybe(text))))
+OBJECT = entries(
+    {
+        "metadata": entries(
+            {"uid": text, "name": text},
+            {"namespace": maybe(text), "labels": maybe(values(text)), "creationTimestamp": maybe(_moment)},
+        )
+    },
+    {
+        "spec": maybe(entries({}, {"nodeName": maybe(text)})),
+        "status": maybe(
+            entries(
+                {},
+                {
+                    "conditions": maybe(items(_CONDITION)),
+                    "startTime": maybe(_moment),
+                    **dict.fromkeys(("phase", "reason", "message"), maybe(text)),
+                },
+            )
+        ),
+        **dict.fromkeys(("involvedObject", "regarding"), _SUBJECT),
+        **dict.fromkeys(("message", "note", "reason", "type"), maybe(text)),
+        "count": maybe(number),
+        "series": maybe(entries({}, {"count": maybe(number)})),
+    },
+)
+"""What is relied on of a pod, a workload or an event, as far as it has it."""
