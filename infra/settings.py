@@ -345,7 +345,7 @@ class Settings:
                 "each needs at least one."
             )
         problems += [
-            f"scenario.negatives.{problem}"
+            f"scenario.negatives: {problem}"
             for problem in negatives_problems(self.scenario.negatives, self.scenario.shards)
         ]
         if self.scenario.negatives and not self.scenario.signatures:

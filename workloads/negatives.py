@@ -81,9 +81,9 @@ def problems(shares: Mapping[str, float], shards: int) -> list[str]:
     """What is wrong with the shares of a scenario with so many workloads: a sentence for each problem."""
     found = [_unknown(kind) for kind in shares if kind not in KINDS]
     found += [
-        f"{kind}: {share:g} is no share of the workloads; it goes from 0 to 1."
+        f"the share of {kind} is {share:g}; a share goes from 0 to 1."
         for kind, share in shares.items()
-        if not 0 <= share <= 1
+        if kind in KINDS and not 0 <= share <= 1
     ]
     total = sum(Fraction(str(share)) for share in shares.values())
     if not found and total > 1:
@@ -92,7 +92,7 @@ def problems(shares: Mapping[str, float], shards: int) -> list[str]:
         return found
     enough = next((count for count in range(shards, MOST_SHARDS + 1) if not _idle(shares, count)), None)
     advice = f"{enough} shards would do" if enough else f"not even {MOST_SHARDS} shards would do: raise the shares"
-    return [f"{', '.join(idle)}: of {shards} workloads the share comes to none; {advice}."]
+    return [f"of {shards} workloads the share of {', '.join(idle)} comes to none; {advice}."]
 
 
 def _idle(shares: Mapping[str, float], shards: int) -> list[str]:
@@ -103,4 +103,4 @@ def _idle(shares: Mapping[str, float], shards: int) -> list[str]:
 def _unknown(kind: str) -> str:
     near = get_close_matches(named(kind), KINDS, n=1, cutoff=0.5)
     advice = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}."
-    return f"{named(kind)}: there is no such kind; {advice}"
+    return f"there is no kind {named(kind)}; {advice}"

@@ -188,7 +188,7 @@ def test_more_shards_than_replicas_are_refused():
 
 def test_the_shares_of_negative_images_are_checked_against_the_workloads():
     (problem,) = problems(scenario={"shards": 5, "negatives": {"expired": 0.05}})
-    assert problem == "scenario.negatives.expired: of 5 workloads the share comes to none; 10 shards would do."
+    assert problem == "scenario.negatives: of 5 workloads the share of expired comes to none; 10 shards would do."
     (problem,) = problems(scenario={"negatives": {"expird": 1}})
     assert problem.endswith("did you mean expired?")
     assert read(scenario={"shards": 10, "negatives": {"expired": 0.05}}).plan.negatives == {"expired": 0.05}

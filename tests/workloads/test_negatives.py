@@ -82,16 +82,16 @@ def test_equal_remainders_go_by_the_order_of_the_kinds_and_genuine_images_come_l
 @pytest.mark.parametrize(
     ("shares", "shards", "problem"),
     [
-        ({"unsinged": 0.1}, 10, "unsinged: there is no such kind; did you mean unsigned?"),
-        ({"qqq": 0.1}, 10, f"qqq: there is no such kind; the kinds are {', '.join(KINDS)}."),
-        ({"expired": 1.5}, 10, "expired: 1.5 is no share of the workloads; it goes from 0 to 1."),
-        ({"expired": -0.1}, 10, "expired: -0.1 is no share of the workloads; it goes from 0 to 1."),
+        ({"unsinged": 0.1}, 10, "there is no kind unsinged; did you mean unsigned?"),
+        ({"qqq": 0.1}, 10, f"there is no kind qqq; the kinds are {', '.join(KINDS)}."),
+        ({"expired": 1.5}, 10, "the share of expired is 1.5; a share goes from 0 to 1."),
+        ({"expired": -0.1}, 10, "the share of expired is -0.1; a share goes from 0 to 1."),
         ({"expired": 0.6, "sbom": 0.5}, 10, "the shares add up to 1.1; together they can be 1 at most."),
-        ({"expired": 0.05}, 5, "expired: of 5 workloads the share comes to none; 10 shards would do."),
+        ({"expired": 0.05}, 5, "of 5 workloads the share of expired comes to none; 10 shards would do."),
         (
             {"expired": 0.0001},
             5,
-            "expired: of 5 workloads the share comes to none; not even 1000 shards would do: raise the shares.",
+            "of 5 workloads the share of expired comes to none; not even 1000 shards would do: raise the shares.",
         ),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_told(shares, shards, problem):
 
 
 def test_every_problem_is_told():
-    assert len(problems({"unsinged": 0.1, "sbmo": 2}, 10)) == 3
+    assert len(problems({"unsinged": 0.1, "sbmo": 2, "expired": 3}, 10)) == 3
 
 
 @given(shares(), SHARDS)
