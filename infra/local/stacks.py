@@ -15,6 +15,7 @@ import yaml
 
 from infra.kubernetes.access import Access
 from infra.kubernetes.admission import Admission
+from infra.kubernetes.trail import Trail
 from infra.kubernetes.workloads import Namespaces, Workloads
 from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, registries, tools
 from infra.local.certificates import ORGANIZATION, signing_subject
@@ -108,6 +109,7 @@ def run(settings: Settings, folder: Path) -> None:
             inside, pulumi.ResourceOptions(depends_on=[webhook.process, verifier.process])
         ),
     )
+    trail = Trail("trail", top, inside)
     what = settings.plan
     namespaces = Namespaces("namespaces", what, top, inside)
     host = common.require_output("registries").apply(lambda hosts: registry_host(hosts, settings))
@@ -115,11 +117,12 @@ def run(settings: Settings, folder: Path) -> None:
         pulumi.export("prometheus", monitoring.Prometheus("prometheus", here, settings).url)
     if settings.load.mode == "declared" and settings.load.start:
         children = pulumi.ResourceOptions.merge(
-            inside, pulumi.ResourceOptions(depends_on=[namespaces, admission.armed])
+            inside, pulumi.ResourceOptions(depends_on=[namespaces, admission.armed, trail.bound])
         )
         Workloads("workloads", what, host, top, children)
     pulumi.export("kubeconfig", plane.kubeconfig)
     pulumi.export("registry", host)
+    pulumi.export("audit", plane.audit)
     pulumi.export("targets", here.targets)
     pulumi.export("metricsClient", {"ca": here.ca, "certificate": list(here.certificate("admin"))})
 
