@@ -26,10 +26,10 @@ from csscgen.scraping import Scraper, Target
 from csscgen.tracking import Tracker
 from infra.engine import StepEvent
 from workloads.errors import DeadlineError, EngineError
+from workloads.ratify.causes import refused
 from workloads.ratify.objects import workload_objects
 
 WORKLOAD = re.compile(r"workload-(\d+)")
-REFUSED = "admission webhook"
 
 
 def drive(context: Context, run: Run) -> None:
@@ -73,7 +73,12 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
     live = Live(observer)
     load = context.settings.load
     try:
-        observer.wait(load.deadlineSeconds, load.quietSeconds, lambda: context.progress.update(live.text()))
+        observer.wait(
+            load.deadlineSeconds,
+            load.quietSeconds,
+            load.retrySeconds,
+            lambda: context.progress.update(live.text()),
+        )
     except DeadlineError:
         run.deadline_passed = True
         raise
@@ -123,7 +128,7 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> li
         loaded.engine.up(loaded.stack.name, loaded.stack.config, follow)
     except EngineError:
         # A workload that admission refuses is a result. Whatever else failed is an error.
-        if not failed or not all(WORKLOAD.fullmatch(e.name) and REFUSED in (e.message or "") for e in failed):
+        if not failed or not all(WORKLOAD.fullmatch(e.name) and refused(e.message or "") for e in failed):
             raise
     first = min(started.values(), default=time.time())
     return [

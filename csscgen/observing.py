@@ -81,14 +81,16 @@ class Observer:
             if not loop.is_running():
                 loop.close()
 
-    def wait(self, deadline_seconds: float, quiet_seconds: float, on_poll: Callable[[], None]) -> None:
+    def wait(
+        self, deadline_seconds: float, quiet_seconds: float, retry_seconds: float, on_poll: Callable[[], None]
+    ) -> None:
         """Returns when every pod's outcome is known; ``on_poll`` is called every second until then.
 
         Raises DeadlineError if it is not in time, ClusterError if the watch broke off.
         """
         end = time.monotonic() + deadline_seconds
         told = 0.0
-        while not self.tracker.settled(quiet_seconds):
+        while not self.tracker.settled(quiet_seconds, retry_seconds):
             self._check()
             if time.monotonic() > end:
                 raise DeadlineError(

@@ -14,17 +14,23 @@ from datetime import datetime
 from typing import Any
 
 from csscgen.reasons import group
+from workloads.ratify.causes import OTHER, classify, may_pass, refused
 from workloads.ratify.objects import WORKLOAD_LABEL, Plan
 
 MILESTONES = ("created", "scheduled", "running", "ready")
 CONDITIONS = {"scheduled": "PodScheduled", "ready": "Ready"}
-DENIED = "admission webhook"
+NOT_CREATED = {"FailedCreate", "ReplicaSetCreateError"}
+"""Reasons of the events in which a controller could not create a pod, or the ReplicaSet that makes pods."""
+
+Complaint = tuple[str, str]
+"""Why something was not created, grouped, and the cause of it."""
 
 
 @dataclass
 class Pod:
     """A pod that was seen."""
 
+    uid: str
     name: str
     namespace: str
     workload: str
@@ -46,12 +52,27 @@ class Pod:
 class Denials:
     """What was said about the pods of one workload that were not created."""
 
-    reasons: Counter[str] = field(default_factory=Counter)
-    """What admission said when it refused them."""
-    troubles: Counter[str] = field(default_factory=Counter)
-    """Whatever else went wrong: a webhook that did not answer in time, a quota."""
+    reasons: Counter[Complaint] = field(default_factory=Counter)
+    """What was said when admission refused them: by a webhook, or by the API server that could not ask one."""
+    troubles: Counter[Complaint] = field(default_factory=Counter)
+    """Whatever else went wrong, such as a quota."""
     final: bool = False
     """True if no further attempt will be made: the workload itself was refused, or its Job has failed."""
+
+    @property
+    def said(self) -> Counter[Complaint]:
+        """What explains the pods that lack: admission before anything else, and what no retry changes before the rest.
+
+        All pods of a workload have the same images, so that one that is refused for its images stands for all.
+        """
+        said = self.reasons or self.troubles
+        in_vain = {complaint: count for complaint, count in said.items() if not may_pass(complaint[1])}
+        return Counter(in_vain) if in_vain else said
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether another attempt would be in vain."""
+        return any(not may_pass(cause) for _, cause in self.said)
 
 
 class Tracker:
@@ -61,6 +82,8 @@ class Tracker:
         self._clock = clock
         self.expected = {plan.name(shard): plan.pods(shard) for shard in range(plan.shards)}
         self.namespaces = {plan.name(shard): plan.namespace(shard) for shard in range(plan.shards)}
+        self.variants = {plan.name(shard): plan.variant(shard) for shard in range(plan.shards)}
+        self.must_be_denied = {plan.name(shard) for shard in range(plan.shards) if plan.must_be_denied(shard)}
         self.kind = plan.kind
         self.pods: dict[str, Pod] = {}
         self.denials: dict[str, Denials] = {name: Denials() for name in self.expected}
@@ -82,7 +105,7 @@ class Tracker:
             return
         record = self.pods.get(uid)
         if record is None:
-            record = self.pods[uid] = Pod(metadata["name"], metadata["namespace"], workload)
+            record = self.pods[uid] = Pod(uid, metadata["name"], metadata["namespace"], workload)
             self._seen[workload] += 1
             self._reach(record, "created", _epoch(metadata["creationTimestamp"]))
         if "spec" in pod:  # after a gap in the watch all that is known of a deleted pod is its name
@@ -113,6 +136,7 @@ class Tracker:
             return
         about = event.get("involvedObject") or event.get("regarding") or {}
         message = event.get("message") or event.get("note") or ""
+        workload = self._workload_of(about) if event.get("reason") in NOT_CREATED else None
         self.events.append(
             {
                 "time": self._clock(),
@@ -122,14 +146,19 @@ class Tracker:
                 "reason": event.get("reason"),
                 "message": message,
                 "count": count,
+                "times": times,
+                "cause": classify(message) if workload else None,
             }
         )
-        if event.get("reason") == "FailedCreate":
-            name = str(about.get("name"))
-            # A ReplicaSet is named after its Deployment, with a hash behind.
-            name = name.rpartition("-")[0] if about.get("kind") == "ReplicaSet" else name
-            if name in self.denials:
-                self._not_created(name, message, times)
+        if workload:
+            self._not_created(workload, message, times)
+
+    def _workload_of(self, about: dict[str, Any]) -> str | None:
+        """The workload of the plan whose pods an object makes; None if there is none."""
+        name = str(about.get("name"))
+        # A ReplicaSet is named after its Deployment, with a hash behind.
+        name = name.rpartition("-")[0] if about.get("kind") == "ReplicaSet" else name
+        return name if name in self.denials else None
 
     def refuse(self, workload: str, message: str) -> None:
         """The workload itself could not be created, and its pods with it: they are denied if that was admission."""
@@ -150,16 +179,21 @@ class Tracker:
         """Pods whose outcome is not known yet."""
         return self.waiting + sum(n for name, n in self._lacking().items() if not self.denials[name].final)
 
-    def settled(self, quiet_seconds: float) -> bool:
+    def settled(self, quiet_seconds: float, retry_seconds: float) -> bool:
         """Whether every pod's outcome is known.
 
-        Controllers go on trying to create pods that are denied, ever more slowly. A workload of which pods were denied
-        is given up when no pod came further for ``quiet_seconds``.
+        Controllers go on trying to create pods that are refused, ever more slowly. When no pod came further for
+        ``quiet_seconds``, those are given up whose images were refused; for ``retry_seconds``, those whose next
+        attempt may succeed: after a 429, a timeout, a webhook that was away. A workload of which nothing was said is
+        waited for.
         """
         if self.outstanding() == 0:
             return True
-        hopeless = all(self.denials[name].reasons for name, lacking in self._lacking().items() if lacking)
-        return not self.waiting and hopeless and self._clock() - self.changed_at >= quiet_seconds
+        if self.waiting:
+            return False
+        lacking = [self.denials[name] for name, count in self._lacking().items() if count]
+        patience = quiet_seconds if all(each.hopeless or each.final for each in lacking) else retry_seconds
+        return all(each.said or each.final for each in lacking) and self._clock() - self.changed_at >= patience
 
     def records(self) -> Iterable[dict[str, Any]]:
         """A line of pods.jsonl for every pod that was seen and for every one that the plan expected beside them."""
@@ -169,22 +203,23 @@ class Tracker:
                 end, reason = "failed", pod.failure
             elif pod.is_ready:
                 end, reason = "ready", ""
-            yield self._record(pod.workload, end, reason, pod)
+            yield self._record(pod.workload, end, reason, classify(reason) if reason else None, pod)
         for workload, lacking in self._lacking().items():
             denials = self.denials[workload]
             end = "denied" if denials.reasons else "missing"
-            said = (denials.reasons or denials.troubles or Counter(["never created"])).most_common()
+            said = (denials.said or Counter([("never created", OTHER)])).most_common()
             shares = _shares([count for _, count in said], lacking)
-            for (reason, _), share in zip(said, shares, strict=True):
+            for ((reason, cause), _), share in zip(said, shares, strict=True):
                 for _ in range(share):
-                    yield self._record(workload, end, reason, None)
+                    yield self._record(workload, end, reason, cause, None)
 
-    def _record(self, workload: str, end: str, reason: str, pod: Pod | None) -> dict[str, Any]:
+    def _record(self, workload: str, end: str, reason: str, cause: str | None, pod: Pod | None) -> dict[str, Any]:
         milestones = {
             name: {"local": pod.local.get(name) if pod else None, "server": pod.server.get(name) if pod else None}
             for name in MILESTONES
         }
         return {
+            "uid": pod.uid if pod else None,
             "name": pod.name if pod else None,
             "namespace": pod.namespace if pod else self.namespaces[workload],
             "workload": f"{self.kind}/{workload}",
@@ -192,16 +227,18 @@ class Tracker:
             "milestones": milestones,
             "end": end,
             "reason": reason or None,
+            "cause": cause,
+            "variant": self.variants[workload],
+            "must_be_denied": workload in self.must_be_denied,
+            "unverified": None,
         }
 
     def _not_created(self, workload: str, message: str, times: int) -> None:
         denials = self.denials[workload]
-        if DENIED in message:
-            if not denials.reasons:
-                self.changed_at = self._clock()  # it has ``quiet_seconds`` from here on to try again
-            denials.reasons[group(message)] += times
-        else:
-            denials.troubles[group(message)] += times
+        if not denials.said:
+            self.changed_at = self._clock()  # from here on it has time to try again
+        complaints = denials.reasons if refused(message) else denials.troubles
+        complaints[group(message), classify(message)] += times
 
     def _lacking(self) -> dict[str, int]:
         """Pods of each workload that the plan expects and that were never seen."""

@@ -218,7 +218,15 @@ class Load:
     )
     quietSeconds: float = setting(
         15,
-        "Pods that are only ever denied are given up when nothing has changed for this long.",
+        "Pods whose images are refused are given up when nothing has changed for this long.",
+        unit="s",
+        minimum=1,
+        maximum=86_400,
+    )
+    retrySeconds: float = setting(
+        90,
+        "Pods that a later attempt may bring in (after a 429, a timeout, a webhook that was away) are given up when "
+        "nothing has changed for this long.",
         unit="s",
         minimum=1,
         maximum=86_400,

@@ -44,7 +44,7 @@ def test_it_waits_until_every_pod_is_ready(api: ApiServer):
         [event("MODIFIED", ready_pod(n)) for n in range(3)],
     ]
     with observer(api) as seen:
-        seen.wait(10, 15, nothing)
+        seen.wait(10, 15, 15, nothing)
     assert seen.tracker.ready == 3
 
 
@@ -79,7 +79,7 @@ def test_denials_are_given_up_after_the_quiet_time(api: ApiServer):
     api.watches[EVENTS] = [[event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial()))]]
     with observer(api) as seen:
         began = time.monotonic()
-        seen.wait(10, 0.5, nothing)
+        seen.wait(10, 0.5, 0.5, nothing)
         assert time.monotonic() - began < 5
     assert seen.tracker.denied == 3
 
@@ -87,7 +87,7 @@ def test_denials_are_given_up_after_the_quiet_time(api: ApiServer):
 def test_denials_of_an_earlier_load_are_not_this_ones(api: ApiServer):
     api.items[EVENTS] = [failed_create("ReplicaSet", "ratify-0-a", denial())]
     with observer(api) as seen, pytest.raises(DeadlineError):
-        seen.wait(0.5, 0.1, nothing)
+        seen.wait(0.5, 0.1, 0.1, nothing)
     assert (seen.tracker.denied, seen.tracker.events) == (0, [])
 
 
@@ -98,7 +98,7 @@ def test_the_deadline_says_how_many_pods_are_open(api: ApiServer):
         observer(api) as seen,
         pytest.raises(DeadlineError, match=r"After 1\.3 s the outcome of 2 pods was still open"),
     ):
-        seen.wait(1.3, 15, lambda: told.append(time.monotonic()))
+        seen.wait(1.3, 15, 15, lambda: told.append(time.monotonic()))
     assert len(told) == 2
 
 
@@ -114,7 +114,7 @@ def test_a_watch_that_breaks_off_for_good_is_told_to_who_waits(api: ApiServer):
         observer(api) as seen,
         pytest.raises(ClusterError, match="refuses the watch of /api/v1/pods with 403: no longer"),
     ):
-        seen.wait(10, 15, nothing)
+        seen.wait(10, 15, 15, nothing)
 
 
 def test_a_scraper_that_cannot_begin_is_told_on_entering(api: ApiServer):
@@ -131,7 +131,7 @@ def test_a_scraper_that_breaks_is_told_to_who_waits(api: ApiServer):
                 raise CollectError("The disk is full.")
 
     with observer(api, Broken([], 0.1)) as seen, pytest.raises(CollectError, match="The disk is full"):
-        seen.wait(10, 15, nothing)
+        seen.wait(10, 15, 15, nothing)
 
 
 def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch):

@@ -100,3 +100,14 @@ def test_a_reason_is_one_line_of_bounded_length(message: str):
 @given(st.lists(FRAGMENTS, max_size=12).map(" ".join))
 def test_grouping_a_reason_again_changes_nothing(message: str):
     assert group(group(message)) == group(message)
+
+
+def test_a_long_message_keeps_who_refused_and_why():
+    reason = group('admission webhook "v" denied the request: ' + "very " * 200 + "status code 429")
+    assert reason.startswith("denied by v: ")
+    assert reason.endswith("status code 429")
+
+
+def test_the_time_that_a_signature_expired_is_taken_out():
+    said = 'digital signature has expired on "Mon, 23 Nov 2026 15:30:23 +0000"'
+    assert group(said) == 'digital signature has expired on "<time>"'

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from hypothesis import given
@@ -10,6 +11,9 @@ from csscgen.reasons import group
 from csscgen.tracking import MILESTONES, Tracker
 from tests.csscgen.pods import TIMEOUT, denial, failed_create, job, pod, ready_pod
 from tests.csscgen.servers import plan
+from workloads.ratify.objects import Plan
+
+QUOTA = 'Error creating: pods "ratify-0-a-b" is forbidden: exceeded quota: pods, requested: pods=1, used: pods=2'
 
 
 class Clock:
@@ -64,7 +68,7 @@ def test_a_failed_pod_says_why():
     track.on_pod("ADDED", pod(0, phase="Failed", reason="Evicted", message="The node was low on memory."))
     (record,) = track.records()
     assert (record["end"], record["reason"]) == ("failed", "Evicted: The node was low on memory.")
-    assert track.settled(15)
+    assert track.settled(15, 90)
 
 
 def test_a_ready_pod_that_fails_is_failed_and_counted_once():
@@ -124,7 +128,7 @@ def test_a_pod_that_no_node_takes_says_why():
     track.on_pod("ADDED", stuck)
     (record,) = track.records()
     assert (record["end"], record["reason"]) == ("missing", "Unschedulable: 0/1 nodes are available.")
-    assert not track.settled(0)
+    assert not track.settled(0, 0)
 
 
 def test_other_pods_are_not_counted():
@@ -161,22 +165,69 @@ def test_events_of_others_deny_nothing():
     assert len(track.events) == 2
 
 
-def test_a_webhook_that_did_not_answer_denies_nothing_but_is_the_reason_of_what_is_missing():
+def test_pods_that_are_refused_because_a_webhook_did_not_answer_are_denied_for_that_cause():
     track = tracker(replicas=2)
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-77ff54b566", TIMEOUT))
+    assert track.denied == 2
+    said = [(r["end"], r["reason"], r["cause"]) for r in track.records()]
+    assert said == [("denied", group(TIMEOUT), "webhook-timeout")] * 2
+
+
+def test_a_quota_denies_nothing_but_is_the_reason_of_what_is_missing():
+    track = tracker(replicas=2)
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", QUOTA))
     assert track.denied == 0
-    assert not track.settled(0)
-    assert [(r["end"], r["reason"]) for r in track.records()] == [("missing", group(TIMEOUT))] * 2
+    said = [(r["end"], r["reason"], r["cause"]) for r in track.records()]
+    assert said == [("missing", group(QUOTA), "quota")] * 2
+
+
+def test_pods_of_a_deployment_whose_replica_set_was_refused_are_denied():
+    track = tracker(replicas=2)
+    event = failed_create("Deployment", "ratify-0", f'Failed to create new replica set "ratify-0-a": {denial()}')
+    track.on_event("ADDED", event | {"reason": "ReplicaSetCreateError"})
+    assert [(r["end"], r["cause"]) for r in track.records()] == [("denied", "unsigned")] * 2
+
+
+def test_one_refusal_of_the_images_explains_every_pod_of_the_workload():
+    track = tracker(replicas=10)
+    track.on_event("MODIFIED", failed_create("ReplicaSet", "ratify-0-a", TIMEOUT, count=9))
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial(), uid="e-2"))
+    assert Counter(record["cause"] for record in track.records()) == {"unsigned": 10}
+
+
+def test_what_a_retry_made_good_is_no_cause_of_a_pod_and_stays_in_the_events():
+    track = tracker(replicas=1)
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", TIMEOUT, count=3))
+    track.on_pod("ADDED", ready_pod(0))
+    (record,) = track.records()
+    assert (record["end"], record["cause"]) == ("ready", None)
+    assert [(told["times"], told["cause"]) for told in track.events] == [(3, "webhook-timeout")]
+
+
+def test_a_line_says_which_pod_it_is_and_what_must_become_of_it():
+    class Negative(Plan):
+        def variant(self, shard: int) -> str | None:
+            return "expired" if shard else None
+
+        def must_be_denied(self, shard: int) -> bool:
+            return shard == 1
+
+    track = Tracker(Negative(**(asdict(plan(shards=2, replicas=2)))), Clock())
+    track.on_pod("ADDED", ready_pod(0))
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-1-a", denial()))
+    ready, denied = track.records()
+    assert (ready["uid"], ready["variant"], ready["must_be_denied"]) == ("ratify-0-0", None, False)
+    assert (denied["uid"], denied["variant"], denied["must_be_denied"]) == (None, "expired", True)
 
 
 def test_reasons_share_the_pods_by_how_often_they_were_given():
     track = tracker(replicas=10)
-    quota = 'admission webhook "quota" denied the request: no'
+    quota = 'admission webhook "quota" denied the request: exceeded quota'
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial(), count=1))
     track.on_event("MODIFIED", failed_create("ReplicaSet", "ratify-0-a", denial("1"), count=9))
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", quota, uid="e-2"))
     reasons = Counter(record["reason"] for record in track.records())
-    assert reasons == {group(denial()): 9, "denied by quota: no": 1}
+    assert reasons == {group(denial()): 9, "denied by quota: exceeded quota": 1}
 
 
 def test_an_event_that_is_told_again_counts_once():
@@ -210,14 +261,14 @@ def test_a_workload_that_was_denied_has_all_its_pods_denied_and_is_settled():
     track = tracker(shards=2, replicas=5)
     for workload in ("ratify-0", "ratify-1"):
         track.refuse(workload, denial())
-    assert (track.denied, track.outstanding(), track.settled(15)) == (5, 0, True)
+    assert (track.denied, track.outstanding(), track.settled(15, 90)) == (5, 0, True)
     assert ends(track) == {"denied": 5}
 
 
 def test_a_workload_that_could_not_be_created_is_missing_and_not_denied():
     track = tracker(replicas=2)
     track.refuse("ratify-0", 'deployments.apps "ratify-0" already exists')
-    assert (track.denied, track.settled(15)) == (0, True)
+    assert (track.denied, track.settled(15, 90)) == (0, True)
     assert [(r["end"], r["reason"]) for r in track.records()] == [
         ("missing", 'deployments.apps "ratify-0" already exists')
     ] * 2
@@ -226,17 +277,17 @@ def test_a_workload_that_could_not_be_created_is_missing_and_not_denied():
 def test_a_job_that_failed_makes_no_further_attempt():
     track = tracker(kind="job", replicas=2)
     track.on_workload("ADDED", job("ratify-0"))
-    assert not track.settled(15)
+    assert not track.settled(15, 90)
     track.on_workload("MODIFIED", job("ratify-0", "Failed"))
     track.on_workload("MODIFIED", job("other", "Failed"))
-    assert track.settled(15)
+    assert track.settled(15, 90)
 
 
 def test_nothing_seen_is_not_settled():
     clock = Clock()
     track = tracker(clock)
     clock.now += 1_000_000
-    assert not track.settled(15)
+    assert not track.settled(15, 90)
     assert track.outstanding() == 3
     assert ends(track) == {"missing": 3}
 
@@ -248,9 +299,9 @@ def test_denied_pods_are_given_up_after_a_quiet_time():
     clock.now += 1
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial()))
     clock.now += 14.9
-    assert not track.settled(15)
+    assert not track.settled(15, 90)
     clock.now += 0.2
-    assert track.settled(15)
+    assert track.settled(15, 90)
 
 
 def test_the_quiet_time_begins_with_the_denial_however_long_arming_took():
@@ -260,7 +311,47 @@ def test_the_quiet_time_begins_with_the_denial_however_long_arming_took():
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial()))
     clock.now += 20
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-1-a", denial(), uid="e-2"))
-    assert not track.settled(15)
+    assert not track.settled(15, 90)
+
+
+def test_pods_that_a_later_attempt_may_bring_in_are_given_longer():
+    clock = Clock()
+    track = tracker(clock, shards=2, replicas=4)
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial()))
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-1-a", TIMEOUT, uid="e-2"))
+    clock.now += 89
+    assert not track.settled(15, 90)
+    clock.now += 2
+    assert track.settled(15, 90)
+
+
+def test_a_timeout_does_not_put_off_the_end_of_pods_whose_images_were_refused():
+    clock = Clock()
+    track = tracker(clock, replicas=4)
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", TIMEOUT))
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial(), uid="e-2"))
+    clock.now += 16
+    assert track.settled(15, 90)
+
+
+def test_whatever_refuses_the_pods_they_are_given_up_in_the_end():
+    clock = Clock()
+    track = tracker(clock, replicas=4)
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", QUOTA))
+    clock.now += 91
+    assert track.settled(15, 90)
+
+
+def test_a_refused_workload_and_one_that_is_retried_end_each_in_its_own_way():
+    clock = Clock()
+    track = tracker(clock, shards=3, replicas=3)
+    track.refuse("ratify-0", denial())
+    track.on_event("ADDED", failed_create("ReplicaSet", "ratify-1-a", TIMEOUT))
+    track.on_pod("ADDED", ready_pod(0, "ratify-2"))
+    assert not track.settled(15, 90)
+    track.on_pod("ADDED", ready_pod(0, "ratify-1"))
+    assert track.settled(15, 90)
+    assert ends(track) == {"denied": 1, "ready": 2}
 
 
 def test_further_denials_do_not_put_the_end_off():
@@ -269,7 +360,7 @@ def test_further_denials_do_not_put_the_end_off():
     for count in range(1, 20):
         track.on_event("MODIFIED", failed_create("ReplicaSet", "ratify-0-a", denial(), count=count))
         clock.now += 1
-    assert track.settled(15)
+    assert track.settled(15, 90)
 
 
 def test_a_pod_that_is_still_on_its_way_is_waited_for():
@@ -278,7 +369,7 @@ def test_a_pod_that_is_still_on_its_way_is_waited_for():
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial()))
     track.on_pod("ADDED", pod(0))
     clock.now += 1000
-    assert not track.settled(15)
+    assert not track.settled(15, 90)
     assert track.outstanding() == 2
 
 
@@ -287,7 +378,7 @@ def test_a_workload_of_which_nothing_was_said_is_waited_for():
     track = tracker(clock, shards=2, replicas=2)
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-a", denial()))
     clock.now += 1000
-    assert not track.settled(15)
+    assert not track.settled(15, 90)
 
 
 STATES = st.builds(
@@ -322,7 +413,7 @@ def test_every_pod_of_the_plan_is_accounted_for_whatever_happens(happenings: lis
         getattr(track, what)(*arguments)
         assert track.waiting >= 0
         assert track.outstanding() >= 0
-        track.settled(0)
+        track.settled(0, 0)
     records = list(track.records())
     for workload, expected in track.expected.items():
         own = [record for record in records if record["workload"] == f"{kind}/{workload}"]
@@ -333,7 +424,7 @@ def test_every_pod_of_the_plan_is_accounted_for_whatever_happens(happenings: lis
     assert (counted["ready"], counted["failed"], counted["denied"]) == (track.ready, track.failed, track.denied)
     assert all((record["reason"] is None) == (record["end"] == "ready") for record in records)
     if track.outstanding() == 0:
-        assert track.settled(1e9)
+        assert track.settled(1e9, 1e9)
 
 
 def test_asking_how_things_stand_does_not_look_at_every_pod():
@@ -356,5 +447,5 @@ def test_asking_how_things_stand_does_not_look_at_every_pod():
     track.pods = Counted()
     for number in range(50):
         track.on_pod("ADDED", ready_pod(number))
-    track.settled(1), track.outstanding(), track.denied, track.waiting, track.ready
+    track.settled(1, 1), track.outstanding(), track.denied, track.waiting, track.ready
     assert Counted.looks == 0

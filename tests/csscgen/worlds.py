@@ -126,7 +126,11 @@ class World:
     progress: Told
 
     def context(self, *words: str) -> Context:
-        stack = read(ROOT, RUN, parse_changes(["monitoring.scrapeSeconds=0.2", "load.quietSeconds=1", *words]))
+        stack = read(
+            ROOT,
+            RUN,
+            parse_changes(["monitoring.scrapeSeconds=0.2", "load.quietSeconds=1", "load.retrySeconds=1", *words]),
+        )
         return Context(self.root, self.root / ".state", stack, self.engine, self.progress)
 
     @property
