@@ -1,4 +1,4 @@
-"""After the load: logs of every component, what Prometheus saw where there is one, and the analysis."""
+"""After the load: logs of every component, who got in unverified, and what Prometheus saw where there is one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from csscgen.auditing import collect_admissions
 from csscgen.context import Context
 from csscgen.runs import Run
 from workloads.errors import CollectError
@@ -21,7 +22,7 @@ COUNTERS = {
 
 
 def collect(context: Context, run: Run) -> None:
-    """Brings logs and Prometheus' answers into the run's folder.
+    """Brings logs, admissions and Prometheus' answers into the run's folder.
 
     Raises CollectError if a log cannot be copied, or a Prometheus that the stack has does not answer.
     """
@@ -34,6 +35,7 @@ def collect(context: Context, run: Run) -> None:
                 shutil.copyfile(log, logs / f"{name}.log")
         except OSError as error:
             raise CollectError(f"The log of {name} could not be copied: {error}") from error
+    collect_admissions(outputs.get("audit"), run)
     if (url := outputs.get("prometheus")) and run.window:
         run.prometheus = ask_prometheus(str(url), run.window, context.settings.monitoring.scrapeSeconds)
         run.save()
