@@ -19,6 +19,12 @@ from workloads.ratify.metrics import CPU_SECONDS, RESIDENT_BYTES, Metric
 
 Points = list[tuple[float, float]]
 """(epoch seconds, value), in order of time."""
+Keep = Callable[[Mapping[str, str]], bool]
+"""Which series to look at, by their labels."""
+
+
+def _every(_labels: Mapping[str, str]) -> bool:
+    return True
 
 
 class Component:
@@ -30,18 +36,23 @@ class Component:
         self._window = window
         self._problem = problem
 
-    def counter(self, metric: Metric, label: str) -> dict[str, float]:
-        """The counter's growth in the window by the values of a label. Raises CollectError if unknown."""
+    def counter(self, metric: Metric, label: str, keep: Keep = _every) -> dict[str, float]:
+        """The counter's growth in the window by the values of a label, over the series that ``keep`` accepts.
+
+        Raises CollectError if unknown.
+        """
         samples, window = self._source()
         targets = self._exporting(metric, metric.names)
         sums: dict[str, float] = defaultdict(float)
         for target in targets:
             for name in metric.names:
-                for value, grown in selected(samples.increases(name, target, window), label).items():
+                increases = samples.increases(name, target, window)
+                kept = {labels: grown for labels, grown in increases.items() if keep(parse_labels(labels))}
+                for value, grown in selected(kept, label).items():
                     sums[value] += grown
         return dict(sums)
 
-    def histogram(self, metric: Metric, keep: Callable[[Mapping[str, str]], bool] = lambda labels: True) -> Histogram:
+    def histogram(self, metric: Metric, keep: Keep = _every) -> Histogram:
         """What was observed in the window, over the series that ``keep`` accepts. Raises CollectError if unknown."""
         samples, window = self._source()
         targets = self._exporting(metric, [f"{name}_count" for name in metric.names])

@@ -30,6 +30,8 @@ class Records:
     events: list[Record]
     """Empty where they were not collected: no figure rests on them."""
     samples: Samples | None
+    admissions: Record | None
+    """What the API server's audit log says of the window, in sum (csscgen.auditing)."""
     problems: dict[str, str]
     """Why a file's records are None, by the name of the file."""
 
@@ -51,27 +53,45 @@ def read(folder: Path) -> Records:
     pods = _lines(folder / "pods.jsonl", "pod", shapes.POD, problems)
     requests = _lines(folder / "requests.jsonl", "request", shapes.REQUEST, problems)
     events = _lines(folder / "events.jsonl", "event", shapes.EVENT, problems) or []
+    admissions = _admissions(folder / "admissions.json", problems)
     samples = None
     try:
         samples = Samples.read(folder / "metrics.parquet")
     except CollectError as error:
         problems["metrics.parquet"] = str(error)
-    return Records(folder, run, pods, requests, events, samples, problems)
+    return Records(folder, run, pods, requests, events, samples, admissions, problems)
 
 
 def read_run(folder: Path) -> Record:
     """The run.json of a folder. Raises CollectError if it is not there, or not the record of a run."""
-    path = folder / "run.json"
+    try:
+        return _document(folder / "run.json", "the record of a run", shapes.RUN)
+    except OSError as error:
+        raise CollectError(f"{folder} is not the folder of a run: run.json cannot be read.") from error
+
+
+def _admissions(path: Path, problems: dict[str, str]) -> Record | None:
+    try:
+        return _document(path, "what an audit log says", shapes.ADMISSIONS)
+    except FileNotFoundError:
+        problems[path.name] = "The run has no audit log of the API server."
+    except OSError as error:
+        problems[path.name] = f"{path.name} cannot be read: {error.strerror}."
+    except CollectError as error:
+        problems[path.name] = str(error)
+    return None
+
+
+def _document(path: Path, what: str, check: shapes.Check) -> Record:
+    """The JSON object in a file. Raises OSError if there is none, CollectError if it is not of its form."""
     try:
         document = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise CollectError(f"{path.parent} is not the folder of a run: {path.name} cannot be read.") from error
     except orjson.JSONDecodeError as error:
-        raise CollectError(f"{path} is not the record of a run: it is not JSON ({error}).") from error
+        raise CollectError(f"{path} is not {what}: it is not JSON ({error}).") from error
     if not isinstance(document, dict):
-        raise CollectError(f"{path} is not the record of a run: it is not a JSON object.")
-    if problem := shapes.RUN(document):
-        raise CollectError(f"{path} is not the record of a run: {problem}.")
+        raise CollectError(f"{path} is not {what}: it is not a JSON object.")
+    if problem := check(document):
+        raise CollectError(f"{path} is not {what}: {problem}.")
     return document
 
 

@@ -22,9 +22,10 @@ from analysis.formats import NONE, digits, figure_text, megabytes, printable, se
 from analysis.plots import plots
 from analysis.records import Records
 from analysis.summary import Summary, component
-from analysis.views import groups, headline, meaning, value
+from analysis.views import causes, groups, headline, meaning, value
 from workloads.errors import CollectError
 from workloads.ratify import metrics
+from workloads.ratify.causes import classify
 from workloads.thresholds import parse
 
 REPORT = "report.html"
@@ -57,7 +58,8 @@ def render(records: Records, summary: Summary) -> str:
             thresholds=[_threshold(row) for row in summary["thresholds"]],
             reasons=(summary["pods"]["reasons"] or [])[:MAX_REASONS],
             more_reasons=max(0, len(summary["pods"]["reasons"] or []) - MAX_REASONS),
-            errors=summary["ratify"]["system_errors"] or [],
+            causes=causes(summary),
+            errors=[{**one, "cause": classify(one["error"])} for one in summary["ratify"]["system_errors"] or []],
             missing=_by_reason(summary["missing"]),
             plots=drawn,
             plots_json=_script([{"name": p.name, "traces": p.traces, "layout": p.layout} for p in drawn if p.traces]),

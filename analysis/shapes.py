@@ -50,6 +50,11 @@ def number(value: Any) -> Fault | None:
     return None if fits else fault(value)
 
 
+def boolean(value: Any, path: str) -> str | None:
+    """True or false."""
+    return None if isinstance(value, bool) else _wrong(value, path)
+
+
 def one_of(*words: str) -> Check:
     """One of these texts."""
     return lambda value: None if value in words else fault(value)
@@ -138,12 +143,26 @@ POD = entries(
         **dict.fromkeys(("name", "namespace", "workload", "reason"), maybe(text)),
         "milestones": values(maybe(values(maybe(number)))),
         "end": one_of("ready", "denied", "failed", "missing"),
-    }
+    },
+    {
+        **dict.fromkeys(("uid", "cause", "variant"), maybe(text)),
+        **dict.fromkeys(("must_be_denied", "unverified"), maybe(boolean)),
+    },
 )
 REQUEST = entries(
     {"object": text, **dict.fromkeys(("intended", "sent", "answered"), maybe(number)), "status": text}
     | {"message": maybe(text)}
 )
 EVENT = entries(
-    {"time": number, **dict.fromkeys(("namespace", "object", "reason", "message"), maybe(text)), "count": maybe(number)}
+    {"time": number, **dict.fromkeys(("namespace", "object", "reason", "message"), maybe(text)), "count": maybe(number)},
+    {"times": number, "cause": maybe(text)},
+)
+ADMISSIONS = entries(
+    {
+        "complete": boolean,
+        "unverified": number,
+        "unmatched": entries({"count": number, "names": items(text)}),
+        "fail_open": items(entries({**dict.fromkeys(("webhook", "resource", "verb"), text), "count": number})),
+        "refused_attempts": values(number),
+    }
 )

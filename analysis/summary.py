@@ -6,25 +6,24 @@ reason; nothing is assumed to be zero. docs/results.md describes every figure; t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.accounting import account, admitted, objections
 from analysis.components import Component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, read_histogram, whole
 from analysis.formats import figure_text
 from analysis.percentiles import distribution
 from analysis.records import Record, Records, read
 from analysis.thresholds import evaluate
+from workloads.audit import VERIFYING
 from workloads.errors import CollectError
 from workloads.ratify import metrics
 from workloads.sizes import SIZES
 from workloads.thresholds import parse
 
 Summary = dict[str, Any]
-
-ENDS = ("ready", "denied", "failed", "missing")
 
 
 def summarize(folder: Path) -> Summary:
@@ -35,6 +34,7 @@ def summarize(folder: Path) -> Summary:
 def figures(records: Records) -> Summary:
     """The summary of a run from its records."""
     run, missing = records.run, Missing()
+    ratify = _ratify(records, missing)
     summary: Summary = {
         "run_id": run.get("run_id"),
         "stack": run.get("stack"),
@@ -54,9 +54,9 @@ def figures(records: Records) -> Summary:
             "The run has no record of it: the artifacts were not seeded in this run.",
         ),
         "load": _load(records, missing),
-        "pods": _pods(records, missing),
+        "pods": account(records, missing, ratify),
         "pod_startup_seconds": _startup(records, missing),
-        "ratify": _ratify(records, missing),
+        "ratify": ratify,
         "gatekeeper": _gatekeeper(records, missing),
         "control_plane": _control_plane(records, missing),
         "registry": _registry(records, missing),
@@ -72,11 +72,6 @@ def figures(records: Records) -> Summary:
 def component(records: Records, name: str) -> Component:
     """A component's scrapes in the run's window."""
     return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"))
-
-
-def admitted(pods: Iterable[Record]) -> int:
-    """How many pods of the plan the API server let in, by the watch."""
-    return sum(1 for pod in pods if pod["name"] is not None)
 
 
 def startups(pods: Iterable[Record]) -> list[float]:
@@ -147,19 +142,6 @@ def _lag(requests: Sequence[Record]) -> Record:
         raise CollectError("No object was sent.")
     found = distribution(lags, (50, 99))
     return {key: found[key] for key in ("p50", "p99", "max")}
-
-
-def _pods(records: Records, missing: Missing) -> Record:
-    pods = records.pods
-    if pods is None:
-        return missing.given("pods", None, ("expected", *ENDS, "reasons"), records.problems["pods.jsonl"])
-    ends = Counter(pod["end"] for pod in pods)
-    reasons = Counter(pod["reason"] for pod in pods if pod["reason"])
-    return {
-        "expected": len(pods),
-        **{end: ends[end] for end in ENDS},
-        "reasons": [{"reason": reason, "count": count} for reason, count in reasons.most_common()],
-    }
 
 
 def _startup(records: Records, missing: Missing) -> Record:
@@ -246,9 +228,14 @@ def _gatekeeper(records: Records, missing: Missing) -> Record:
 
 def _control_plane(records: Records, missing: Missing) -> Record:
     apiserver = component(records, metrics.APISERVER)
+    webhooks = ("mutation.gatekeeper.sh", VERIFYING)
 
     def total(metric: metrics.Metric) -> Callable[[], int]:
         return lambda: whole(sum(apiserver.counter(metric, "name").values()))
+
+    def by_webhook() -> dict[str, int]:
+        counts = apiserver.counter(metrics.APISERVER_FAIL_OPEN, "name")
+        return {**dict.fromkeys(webhooks, 0), **{name: whole(count) for name, count in counts.items()}}
 
     return {
         "api_request_seconds": missing.group(
@@ -257,6 +244,7 @@ def _control_plane(records: Records, missing: Missing) -> Record:
             lambda: {"p99": read_histogram("p99", apiserver.histogram(metrics.APISERVER_REQUEST, _answered_at_once))},
         ),
         "webhook_fail_open": missing.figure("control_plane.webhook_fail_open", total(metrics.APISERVER_FAIL_OPEN)),
+        "fail_open_by_webhook": missing.figure("control_plane.fail_open_by_webhook", by_webhook),
         "webhook_rejections": missing.figure("control_plane.webhook_rejections", total(metrics.APISERVER_REJECTIONS)),
     }
 
@@ -275,8 +263,20 @@ def _registry(records: Records, missing: Missing) -> Record:
     )
     if requests is None:
         missing["registry.throttled"] = missing["registry.requests"]
+
+    def by_category(*statuses: str) -> dict[str, int]:
+        """Requests by category: those with these statuses, or all."""
+        counts = registry.counter(
+            metrics.REGISTRY_REQUESTS, "category", lambda labels: not statuses or labels.get("status") in statuses
+        )
+        return {category: whole(count) for category, count in sorted(counts.items()) if count}
+
     return {
         "requests": requests,
+        "requests_by_category": missing.figure("registry.requests_by_category", by_category),
+        "throttled_by_category": missing.figure(
+            "registry.throttled_by_category", lambda: by_category(metrics.THROTTLED)
+        ),
         "throttled": None if requests is None else requests[metrics.THROTTLED],
         "cpu_cores": cpu("registry.cpu_cores", registry, missing),
     }
@@ -309,6 +309,7 @@ def _reasons(records: Records, summary: Summary) -> list[str]:
         reasons.append("The deadline passed before every pod's outcome was known.")
     if records.window is None:
         reasons.append("No load was sent, so nothing was measured.")
+    reasons += objections(records, summary)
     for row in summary["thresholds"]:
         if not row["ok"]:
             reasons.append(_broken(row))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from analysis.views import Group, groups, headline, meaning
+from analysis.views import Group, causes, groups, headline, meaning
 
 WIDTH = 110
 _INDENT = 19
@@ -16,7 +16,7 @@ MAX_REASONS = 5
 
 
 def render(summary: Mapping[str, Any]) -> str:
-    """About 25 lines of plain text; ends without a line feed."""
+    """About 30 lines of plain text; ends without a line feed."""
     engine = summary["engine"] or {}
     lines = [
         f"{summary['verdict'].upper()}: {headline(summary)}",
@@ -26,6 +26,7 @@ def render(summary: Mapping[str, Any]) -> str:
     ]
     lines += _figures(groups(summary))
     lines += _reasons(summary)
+    lines += _causes(summary)
     lines += ["", *(line for sentence in meaning(summary) for line in _wrapped("", sentence, ""))]
     if summary["missing"]:
         count = len(summary["missing"])
@@ -58,6 +59,15 @@ def _reasons(summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"{title:<{_INDENT}}{told if len(told) <= room else told[: room - 1] + ELLIPSIS}")
     if len(reasons) > MAX_REASONS:
         lines.append(f"{'':<{_INDENT}}and {len(reasons) - MAX_REASONS} more in summary.json")
+    return lines
+
+
+def _causes(summary: Mapping[str, Any]) -> list[str]:
+    """What is behind the reasons and the refusals, and what to do."""
+    lines = []
+    for title, one in zip(["Causes", *[""] * MAX_REASONS], causes(summary)[:MAX_REASONS], strict=False):
+        told = f"{one.cause}: {one.pods} pods, {one.attempts} refused requests. {one.meaning} {one.advice}"
+        lines += _wrapped(title, told)
     return lines
 
 

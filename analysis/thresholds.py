@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
+from workloads.ratify.causes import BY_NAME
 from workloads.thresholds import Operator, parse
 
 _HOLDS: dict[Operator, Callable[[float, float], bool]] = {"<=": le, "<": lt, ">=": ge, ">": gt, "==": eq}
 
-COUNTS_BY_STATUS = frozenset({"ratify.registry_requests", "registry.requests"})
-"""Figures that have an entry for each status that was seen: one that was not is 0."""
+_BY_STATUS = frozenset({"ratify.registry_requests", "registry.requests"})
+_BY_CAUSE = frozenset({"pods.causes", "pods.refused_attempts"})
 
 
 def evaluate(thresholds: Mapping[str, str], summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ def figure(summary: Mapping[str, Any], path: str) -> float:
     parts = path.split(".")
     for depth, part in enumerate(parts):
         above = ".".join(parts[:depth])
-        if isinstance(here, Mapping) and part not in here and above in COUNTS_BY_STATUS and part.isdigit():
+        if isinstance(here, Mapping) and part not in here and _counts(above, part):
             return 0
         if here is None:
             break
@@ -54,6 +55,11 @@ def figure(summary: Mapping[str, Any], path: str) -> float:
     if isinstance(here, bool) or not isinstance(here, int | float):
         raise ValueError(f"'{path}' is not a number.")
     return here
+
+
+def _counts(path: str, key: str) -> bool:
+    """Whether a figure has an entry for each key of this kind that was seen: one that was not is 0."""
+    return (path in _BY_STATUS and key.isdigit()) or (path in _BY_CAUSE and key in BY_NAME)
 
 
 def _missing_reason(missing: Mapping[str, str], path: str) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from analysis.formats import digits, figure_text
+from analysis.formats import NONE, digits, figure_text, seconds
+from workloads.audit import VERIFYING
+from workloads.ratify.causes import BY_NAME, OTHER
 
 Summary = Mapping[str, Any]
 
@@ -27,6 +29,18 @@ class Group(NamedTuple):
 
 _GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Pods", "pods", tuple((name, name) for name in ("expected", "ready", "denied", "failed", "missing"))),
+    (
+        "Admission",
+        "pods",
+        (
+            ("unverified", "unverified"),
+            ("unaccounted for", "unaccounted"),
+            ("had to be denied", "expected_denied"),
+            ("wrongly admitted", "wrongly_admitted"),
+            ("wrongly denied", "wrongly_denied"),
+            ("all ready after", "all_ready_seconds"),
+        ),
+    ),
     (
         "Pod startup",
         "pod_startup_seconds",
@@ -85,6 +99,11 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
+        "Registry",
+        "registry",
+        (("CPU peak", "cpu_cores.peak"), ("CPU mean", "cpu_cores.mean"), ("throttled", "throttled")),
+    ),
+    (
         "Control plane",
         "control_plane",
         (
@@ -129,11 +148,20 @@ def groups(summary: Summary) -> list[Group]:
         Group(title, [_entry(summary, name, f"{root}.{path}") for name, path in entries])
         for title, root, entries in _GROUPS
     ]
-    before = next(index for index, group in enumerate(found) if group.title == "Gatekeeper")
-    found.insert(before, _answers(summary, "Answers to Ratify", "ratify.registry_requests"))
-    if (summary["registry"] or {}).get("requests") is not None:
-        found.insert(before + 1, _answers(summary, "Registry's count", "registry.requests"))
+    _insert(found, "Gatekeeper", 0, _answers(summary, "Answers to Ratify", "ratify.registry_requests"))
+    for title, path in (
+        ("Throttled", "registry.throttled_by_category"),
+        ("Categories", "registry.requests_by_category"),
+        ("Registry's count", "registry.requests"),
+    ):
+        if value(summary, path):
+            _insert(found, "Registry", 1, _answers(summary, title, path))
     return found
+
+
+def _insert(found: list[Group], title: str, offset: int, group: Group) -> None:
+    """Puts a group before the one of that title, or after it with an offset of 1."""
+    found.insert(next(index for index, each in enumerate(found) if each.title == title) + offset, group)
 
 
 def value(summary: Summary, path: str) -> Any:
@@ -171,17 +199,78 @@ def _ready(pods: Summary) -> str:
 
 
 def meaning(summary: Summary) -> list[str]:
-    """What the figures stand for, in sentences: caches, refusals that a retry made good, and the machine."""
-    return [sentence for sentence in (_caches(summary), _admission(summary), _platform(summary)) if sentence]
+    """What the figures stand for, in sentences: caches, throttling, refusals, and the machine."""
+    parts = (_caches(summary), _throttling(summary), _admission(summary), _platform(summary))
+    return [sentence for sentence in parts if sentence]
+
+
+class Explained(NamedTuple):
+    """A cause of refusals: how many pods it kept out, how many requests it refused, what it is, and what to do."""
+
+    cause: str
+    pods: str
+    attempts: str
+    meaning: str
+    advice: str
+
+
+def causes(summary: Summary) -> list[Explained]:
+    """The causes of pods that are not ready and of refused requests, those that kept most pods out first."""
+    pods, attempts = summary["pods"]["causes"] or {}, summary["pods"]["refused_attempts"] or {}
+    names = sorted({*pods, *attempts}, key=lambda name: (-pods.get(name, 0), -attempts.get(name, 0), name))
+    return [
+        Explained(
+            name,
+            digits(pods.get(name, 0)),
+            digits(attempts.get(name, 0)) if summary["pods"]["refused_attempts"] is not None else NONE,
+            BY_NAME.get(name, BY_NAME[OTHER]).meaning,
+            BY_NAME.get(name, BY_NAME[OTHER]).advice,
+        )
+        for name in names
+    ]
+
+
+def _throttling(summary: Summary) -> str:
+    """How 429 answers, timeouts, refusals and the pods' end hang together, each step by its figure."""
+    throttled = value(summary, "registry.throttled")
+    if throttled is None:
+        throttled = value(summary, "ratify.registry_requests.429")
+    if not throttled:
+        return ""
+    pods, timeouts = summary["pods"], summary["ratify"]["timeouts"]
+    parts = [f"The registry answered 429 {_times(throttled)}, and Ratify asked again as long as its deadline lets it"]
+    if timeouts is not None:
+        parts.append(f"it ran into its deadline {_times(timeouts)}" if timeouts else "it never ran into its deadline")
+    attempts = pods["refused_attempts"]
+    if attempts is not None:
+        told = ", ".join(f"{name} {digits(count)}" for name, count in attempts.items())
+        refused = f"admission refused {_number(sum(attempts.values()), 'request')} ({told})"
+        parts.append(refused if attempts else "admission refused no request")
+    text = "; ".join(parts)
+    if pods["expected"] is None:
+        return f"{text}."
+    if pods["ready"] == pods["expected"]:
+        after = "" if pods["all_ready_seconds"] is None else f" after {seconds(pods['all_ready_seconds'])}"
+        every = "Controllers tried again, and all" if attempts else "All"
+        return f"{text}. {every} {digits(pods['expected'])} pods were Ready{after}."
+    return f"{text}. In the end {digits(pods['ready'])} of {digits(pods['expected'])} pods were Ready."
+
+
+def _times(count: int) -> str:
+    return _number(count, "time")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{digits(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def _caches(summary: Summary) -> str:
     caches = summary["caches"]
-    ratify, seconds = caches["ratify"], caches["gatekeeper_response_seconds"]
+    ratify, lifetime = caches["ratify"], caches["gatekeeper_response_seconds"]
     per_request = summary["ratify"]["admissions_per_verification"]
-    if ratify is None and seconds is None:
+    if ratify is None and lifetime is None:
         return "Whether caches were on is not known."
-    if not ratify and not seconds:
+    if not ratify and not lifetime:
         tail = "" if per_request is None else f" (admitted pods per verification request: {digits(per_request)})"
         return (
             f"No result was cached: every verification asked the registry anew{tail}. Ratify's blob cache on disk "
@@ -189,9 +278,9 @@ def _caches(summary: Summary) -> str:
         )
     on = [
         *(["Ratify's caches"] if ratify else []),
-        *([f"Gatekeeper's response cache ({seconds} s)"] if seconds else []),
+        *([f"Gatekeeper's response cache ({lifetime} s)"] if lifetime else []),
     ]
-    were = "was" if len(on) == 1 and seconds else "were"
+    were = "was" if len(on) == 1 and lifetime else "were"
     text = f"{' and '.join(on)} {were} on"
     if per_request is None:
         return f"{text}."
@@ -200,15 +289,18 @@ def _caches(summary: Summary) -> str:
 
 def _admission(summary: Summary) -> str:
     """What a count of ready pods hides: pods that got in unverified, and pods that were refused before they got in."""
-    opened = value(summary, "control_plane.webhook_fail_open")
+    opened = value(summary, "control_plane.fail_open_by_webhook") or {}
     refused = value(summary, "control_plane.webhook_rejections")
     parts = []
-    if opened:
-        parts.append(f"Webhooks failed open {digits(opened)} times: that many requests were admitted unverified.")
+    if skipped := sum(count for webhook, count in opened.items() if webhook != VERIFYING):
+        parts.append(
+            f"The mutating webhook failed open {_times(skipped)}: that many objects kept the tags of their images and "
+            "were verified by them."
+        )
     if refused:
         parts.append(
-            f"Webhooks refused {digits(refused)} requests, retries of controllers included; startup is counted from a "
-            "pod's creation, so the time that it was refused is not in it."
+            f"Webhooks refused {_number(refused, 'request')}, retries of controllers included; startup is counted from "
+            "a pod's creation, so the time that it was refused is not in it."
         )
     return " ".join(parts)
 

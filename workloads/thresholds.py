@@ -18,7 +18,7 @@ Operator = Literal["<=", "<", ">=", ">", "=="]
 
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 
-_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
+_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_-]+)*")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _EXPRESSION = re.compile(r"\s*(<=|>=|==|<|>)\s*(\S+)\s*")
 

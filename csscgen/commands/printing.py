@@ -12,19 +12,18 @@ from workloads.errors import ThresholdError
 
 
 def conclude(summary: Mapping[str, Any], *, as_json: bool) -> None:
-    """Prints a run's figures. Raises ThresholdError that names what is broken, if the verdict is fail."""
+    """Prints a run's figures. Raises ThresholdError that says what is wrong, if the verdict is fail."""
     from analysis.text import render
 
     click.echo(json.dumps(summary, indent=2) if as_json else render(summary))
     if summary["verdict"] != "pass":
-        broken = [
-            f"{row['metric']} {row['limit']} (it is {row['value']})" for row in summary["thresholds"] if not row["ok"]
-        ]
-        raise ThresholdError(
-            f"The run broke {len(broken)} of {len(summary['thresholds'])} thresholds: {'; '.join(broken)}."
-            if broken
-            else "The run did not go to its end, so it cannot pass."
-        )
+        rows = summary["thresholds"]
+        broken = [f"{row['metric']} {row['limit']} (it is {row['value']})" for row in rows if not row["ok"]]
+        reasons = summary["verdict_reasons"]
+        said = reasons[: len(reasons) - len(broken)]  # those of thresholds come last
+        if broken:
+            said.append(f"The run broke {len(broken)} of {len(rows)} thresholds: {'; '.join(broken)}.")
+        raise ThresholdError(" ".join(said))
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: list[str], *, as_json: bool) -> None:

@@ -91,7 +91,9 @@ def with_settings(**subjects: Mapping[str, Any]) -> dict[str, Any]:
     return {key: {**settings.get(key, {}), **subjects.get(key, {})} for key in {*settings, *subjects}}
 
 
-def pod(name: str | None, created: float | None, ready: float | None, end: str, reason: str | None = None) -> Any:
+def pod(
+    name: str | None, created: float | None, ready: float | None, end: str, reason: str | None = None, **more: Any
+) -> Any:
     milestones = {
         "created": {"local": created, "server": None},
         "ready": {"local": ready, "server": None},
@@ -104,7 +106,24 @@ def pod(name: str | None, created: float | None, ready: float | None, end: str, 
         "milestones": milestones if name else {},
         "end": end,
         "reason": reason,
+        **more,
     }
+
+
+def write_admissions(folder: Path, **changes: Any) -> None:
+    """admissions.json of a run in which every request was answered by the webhooks."""
+    admissions = {
+        "complete": True,
+        "events": 10,
+        "unreadable": 0,
+        "unverified": 0,
+        "unnamed": 0,
+        "unmatched": {"count": 0, "names": []},
+        "unheard_of": 0,
+        "fail_open": [],
+        "refused_attempts": {},
+    }
+    (folder / "admissions.json").write_bytes(orjson.dumps(admissions | changes))
 
 
 def ratify_page(verified: Mapping[str, float], name: str, answers: Mapping[str, float], errors: float) -> Page:
@@ -133,7 +152,7 @@ def known_run(folder: Path, spelling: str = SPELLINGS[1], **changes: Any) -> Pat
         [
             pod("a", 1000.5, 1002.5, "ready"),
             pod("b", 1001.0, 1005.0, "ready"),
-            pod(None, None, None, "denied", "admission webhook denied the request"),
+            pod(None, None, None, "denied", "admission webhook denied the request", cause="unsigned"),
             pod("d", 1002.0, None, "failed", "ErrImagePull"),
         ],
     )
@@ -147,8 +166,8 @@ def known_run(folder: Path, spelling: str = SPELLINGS[1], **changes: Any) -> Pat
     write_lines(
         folder / "events.jsonl",
         [
-            {**event, "time": 1001.0, "message": "denied", "count": 1},
-            {**event, "time": 1002.0, "message": "denied"} | {"count": 3},
+            {**event, "time": 1001.0, "message": "denied", "count": 1, "times": 1, "cause": "unsigned"},
+            {**event, "time": 1002.0, "message": "denied", "count": 3, "times": 2, "cause": "unsigned"},
         ],
     )
     write_metrics(folder, _known_scrapes(spelling))

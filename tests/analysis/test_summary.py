@@ -24,10 +24,18 @@ def test_pods_are_counted_by_end_state_with_their_reasons(folder):
         "denied": 1,
         "failed": 1,
         "missing": 0,
+        "expected_denied": 0,
+        "wrongly_admitted": 0,
+        "wrongly_denied": 1,
         "reasons": [
-            {"reason": "admission webhook denied the request", "count": 1},
-            {"reason": "ErrImagePull", "count": 1},
+            {"reason": "admission webhook denied the request", "cause": "unsigned", "count": 1},
+            {"reason": "ErrImagePull", "cause": "other", "count": 1},
         ],
+        "causes": {"unsigned": 1, "other": 1},
+        "all_ready_seconds": None,
+        "unverified": None,
+        "unaccounted": None,
+        "refused_attempts": {"unsigned": 3},
     }
 
 
@@ -109,6 +117,8 @@ def test_the_registry_has_its_own_count(folder):
     assert summarize(known_run(folder))["registry"] == {
         "requests": {"200": 30, "429": 3},
         "throttled": 3,
+        "requests_by_category": {"read": 33},
+        "throttled_by_category": {"read": 3},
         "cpu_cores": pytest.approx({"peak": 0.5, "mean": 0.5}),
     }
 

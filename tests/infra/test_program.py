@@ -350,3 +350,30 @@ def test_a_size_that_the_shared_stack_does_not_have_is_told(world):
 def test_the_subjects_are_those_of_the_stack_files():
     used = {key for name in STACKS for key in stackfiles.read(ROOT, name).config}
     assert used - set(SUBJECTS) <= {"platform", "sharedStack", "runId", "thresholds"}
+
+
+def test_the_audit_log_has_what_goes_through_the_webhooks_without_bodies_in_a_private_folder_of_bounded_size(smoke):
+    argv = smoke.inputs("kube-apiserver")["argv"]
+    flags = dict(word[2:].split("=", 1) for word in argv[1:] if "=" in word)
+    audit = smoke.outcome.outputs["audit"]
+    assert flags["audit-log-path"] == audit["log"]
+    assert flags["audit-log-maxbackup"] == str(audit["old_files"])
+    assert int(flags["audit-log-maxsize"]) > 0
+    policy = json.loads(smoke.inputs("audit-policy.json")["text"])
+    assert smoke.inputs("audit-policy.json")["path"] == flags["audit-policy-file"]
+    first, rest = policy["rules"]
+    assert (first["level"], rest) == ("Metadata", {"level": "None"})
+    resources = {resource for group in first["resources"] for resource in group["resources"]}
+    assert resources == {"pods", "deployments", "replicasets", "jobs"}
+
+
+def test_the_policy_that_names_pods_in_the_audit_log_can_refuse_nothing(smoke):
+    spec = smoke.inputs("trail-policy")["spec"]
+    assert spec["failurePolicy"] == "Ignore"
+    assert "validations" not in spec
+    binding = smoke.inputs("trail-binding")["spec"]
+    assert binding == {"policyName": smoke.inputs("trail-policy")["metadata"]["name"], "validationActions": ["Audit"]}
+
+
+def test_workloads_wait_for_the_policy_that_names_their_pods(smoke):
+    assert "trail-binding" in smoke.needs("workload-0")

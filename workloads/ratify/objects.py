@@ -75,14 +75,6 @@ class Plan:
         """The namespace of a workload."""
         return self.namespace_names[shard % self.namespaces]
 
-    def variant(self, shard: int) -> str | None:
-        """The kind of negative image that a workload runs; None for genuine ones."""
-        return None
-
-    def must_be_denied(self, shard: int) -> bool:
-        """Whether admission has to refuse the pods of a workload, its images having no signature that is good."""
-        return self.signatures == 0
-
     def pods(self, shard: int) -> int:
         """How many pods a workload is to have."""
         return self.replicas // self.shards + (shard < self.replicas % self.shards)
