@@ -154,7 +154,11 @@ REQUEST = entries(
     | {"message": maybe(text)}
 )
 EVENT = entries(
-    {"time": number, **dict.fromkeys(("namespace", "object", "reason", "message"), maybe(text)), "count": maybe(number)},
+    {
+        "time": number,
+        **dict.fromkeys(("namespace", "object", "reason", "message"), maybe(text)),
+        "count": maybe(number),
+    },
     {"times": number, "cause": maybe(text)},
 )
 ADMISSIONS = entries(

@@ -13,6 +13,7 @@ import pytest
 
 from csscgen import pipeline
 from csscgen.collecting import collect
+from tests.csscgen.pods import TIMEOUT
 from tests.csscgen.servers import PODS, status
 from tests.csscgen.worlds import DENIED, RUN, SHARED, World, world
 from workloads.errors import (
@@ -68,7 +69,9 @@ def test_a_run_from_nothing_to_a_report(there: World):
     summary = pipeline.run(there.context())
     assert there.engine.calls == [("up", SHARED), ("up", RUN), ("load", RUN), *TORN_DOWN]
     assert there.progress.phases == ["tools", "up", "seed", "arm", "load", "settle", "collect", "destroy"]
-    assert summary["pods"] == {"expected": 5, "ready": 5, "denied": 0, "failed": 0, "missing": 0, "reasons": []}
+    pods = summary["pods"]
+    assert (pods["expected"], pods["ready"], pods["denied"], pods["failed"], pods["missing"]) == (5, 5, 0, 0, 0)
+    assert (pods["reasons"], pods["refused_attempts"]) == ([], {})
     assert summary["run_id"] == there.folder.name
     assert {*RECORDS, "run.json", "summary.json", "report.html", "junit.xml", "logs"} <= set(os.listdir(there.folder))
     assert (there.folder / "logs" / "ratify-0.log").read_text() == "level=info\n"
@@ -118,8 +121,16 @@ def test_a_workload_that_is_denied_is_a_result(there: World):
     summary = pipeline.run(there.context())
     assert (summary["pods"]["denied"], summary["pods"]["missing"], summary["verdict"]) == (5, 0, "fail")
     assert summary["pods"]["reasons"] == [
-        {"reason": "denied by validation.gatekeeper.sh: verification failed", "count": 5}
+        {"reason": "denied by validation.gatekeeper.sh: verification failed", "cause": "other", "count": 5}
     ]
+    assert record(there)["error"] is None
+
+
+def test_a_workload_that_no_webhook_could_be_asked_about_is_a_result_too(there: World):
+    there.engine.refusal = f"The Kubernetes API answered PATCH /x with 500: {TIMEOUT.removeprefix('Error creating: ')}"
+    del there.engine.hooks["load", RUN]
+    summary = pipeline.run(there.context())
+    assert (summary["pods"]["denied"], summary["pods"]["causes"]) == (5, {"webhook-timeout": 5})
     assert record(there)["error"] is None
 
 
