@@ -50,9 +50,9 @@ def number(value: Any) -> Fault | None:
     return None if fits else fault(value)
 
 
-def boolean(value: Any, path: str) -> str | None:
+def boolean(value: Any) -> Fault | None:
     """True or false."""
-    return None if isinstance(value, bool) else _wrong(value, path)
+    return None if isinstance(value, bool) else fault(value)
 
 
 def one_of(*words: str) -> Check:
