@@ -11,11 +11,10 @@ from typing import Any
 from csscgen.progress import Progress
 from csscgen.stackfiles import Stack, chosen_folder, merged, parse_changes, project_root, read
 from infra.engine import Engine, Secret, select
+from infra.engine.places import INSTANCE_VARIABLE, STATE_VARIABLE, instance_of, state_base, state_folder
 from infra.local import tools
 from infra.settings import Settings
 from workloads.errors import UsageError
-
-STATE_VARIABLE = "CSSCGEN_STATE"
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,31 @@ class Context:
     stack: Stack
     engine: Engine
     progress: Progress
+    changes: tuple[str, ...] = ()
+    """The ``--set`` words that are in the stack's settings."""
 
     @property
     def settings(self) -> Settings:
         return self.stack.settings
+
+    @property
+    def instance(self) -> str | None:
+        """The instance that the stack belongs to; None without one."""
+        return instance_of(self.state)
+
+    @property
+    def stacks(self) -> list[Stack]:
+        """The shared stack, if it refers to one, and the stack."""
+        return [*filter(None, [self.stack.shared]), self.stack]
+
+    def files(self, stack: Stack) -> Path:
+        """The folder of a local stack's files: its processes carry it in their mark."""
+        return self.state / stack.name / "files"
+
+    def named(self, command: str) -> str:
+        """A command on this stack as a user would type it."""
+        instance = f" --instance {self.instance}" if self.instance else ""
+        return f"csscgen {command} --stack {self.stack.name}{instance}"
 
     def changed(self, **subjects: Any) -> Context:
         """The same with some of the stack's keys changed: ``changed(load={"start": True})``."""
@@ -49,20 +69,31 @@ class Context:
     def _outputs(self, stack: Stack) -> dict[str, Any]:
         known = self.engine.outputs(stack.name)
         if not known:
-            raise UsageError(f"Stack {stack.name} is not up. `csscgen up --stack {self.stack.name}` brings it up.")
+            raise UsageError(f"Stack {stack.name} is not up. `{self.named('up')}` brings it up.")
         return {key: value.value if isinstance(value, Secret) else value for key, value in known.items()}
 
 
 def open_context(
-    name: str, words: Sequence[str] = (), engine: str = "auto", *, quiet: bool = False, scenario: bool = False
+    name: str,
+    words: Sequence[str] = (),
+    engine: str = "auto",
+    *,
+    quiet: bool = False,
+    scenario: bool = False,
+    instance: str | None = None,
 ) -> Context:
     """Reads and checks a stack, with ``--set`` words; ``scenario`` says that it has to be one with a load.
+
+    ``instance`` names a set of stacks of its own.
 
     Raises UsageError or SettingsError; touches nothing.
     """
     root = project_root()
-    state = chosen_folder(STATE_VARIABLE, root / ".state")
-    os.environ[STATE_VARIABLE] = str(state)  # the program finds it there, in this process or under the CLI
+    chosen_folder(STATE_VARIABLE, root / ".state")
+    state = state_folder(root, instance)
+    # The program finds them there, in this process or under the CLI.
+    os.environ[STATE_VARIABLE] = str(state_base(root))
+    os.environ[INSTANCE_VARIABLE] = instance_of(state) or ""
     stack = read(root, name, parse_changes(words))
     if scenario and stack.shared is None:
         raise UsageError(
@@ -70,7 +101,7 @@ def open_context(
             "refers to it, such as local-S."
         )
     chosen = select(engine, root=root, state=state)  # type: ignore[arg-type]  # click has checked the choice
-    return Context(root, state, stack, chosen, Progress(quiet=quiet))
+    return Context(root, state, stack, chosen, Progress(quiet=quiet), tuple(words))
 
 
 def needed_tools(settings: Settings, shared: Settings) -> list[tools.Tool]:

@@ -1,28 +1,29 @@
 """The middle of a run: arm the watches and scrapers, send the load, wait until every pod's outcome is known.
 
 Leaves pods.jsonl, requests.jsonl, events.jsonl and metrics.parquet in the run's folder, whatever happens on the way:
-what was measured before something broke is what explains it.
+what was measured before something broke is what explains it. All of it is on disk as it comes (checkpoints.py,
+spools.py), so that a harness that is killed does not take it along.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import threading
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from analysis.files import write_atomically
-from analysis.samples import SampleWriter
+from csscgen import spools
 from csscgen.arming import await_enforcement
+from csscgen.checkpoints import Checkpoints
 from csscgen.context import Context
 from csscgen.loading import Request, create
 from csscgen.observing import Observer
+from csscgen.resuming import Watched
 from csscgen.runs import Run
 from csscgen.scraping import Scraper, Target
+from csscgen.spools import Spool
 from csscgen.tracking import Tracker
 from infra.engine import StepEvent
 from workloads.errors import DeadlineError, EngineError
@@ -32,8 +33,8 @@ from workloads.ratify.objects import workload_objects
 WORKLOAD = re.compile(r"workload-(\d+)")
 
 
-def drive(context: Context, run: Run) -> None:
-    """Arms, loads and settles, and records what happened.
+def drive(context: Context, run: Run, before: Watched | None = None) -> None:
+    """Arms, loads and settles, and records what happened; goes on with what was watched ``before`` the run was cut off.
 
     Raises DeadlineError after recording if pods were still open at the deadline; ClusterError or EngineError if the
     cluster or the load itself failed.
@@ -41,32 +42,41 @@ def drive(context: Context, run: Run) -> None:
     outputs, shared = context.outputs(), context.shared_outputs()
     settings = context.settings
     targets = [*Target.of(outputs), *(Target.of(shared) if context.stack.shared else [])]
-    scraper = Scraper(targets, settings.monitoring.scrapeSeconds, outputs.get("metricsClient"))
-    usage = Usage()
-    requests: list[Request] = []
-    observer = Observer(outputs["kubeconfig"], settings.plan, scraper)
+    spool = Spool(run.folder)
+    scraper = Scraper(targets, settings.monitoring.scrapeSeconds, outputs.get("metricsClient"), spool)
+    tracker = before.tracker(settings.plan) if before else Tracker(settings.plan)
+    requests: list[Request] = list(before.requests) if before else []
+    usage = Usage(lambda: run.journal.write("sent"))
+    observer = Observer(outputs["kubeconfig"], settings.plan, scraper, tracker)
+    checkpoints = Checkpoints(run.folder, tracker, requests)
     try:
         with run.phase(context.progress, "arm"):
-            await_enforcement(
-                outputs["kubeconfig"], settings.plan, outputs["registry"], mutation=settings.gatekeeper.mutation
-            )
+            if not before:  # else the load itself is what was asked of admission
+                await_enforcement(
+                    outputs["kubeconfig"], settings.plan, outputs["registry"], mutation=settings.gatekeeper.mutation
+                )
             observer.__enter__()
         try:
-            with run.phase(context.progress, "load"):
-                _load(context, outputs, observer.tracker, usage, requests)
-            with run.phase(context.progress, "settle"):
-                _settle(context, run, observer, usage)
+            with checkpoints.kept():
+                with run.phase(context.progress, "load"):
+                    _load(context, outputs, observer.tracker, usage, requests)
+                with run.phase(context.progress, "settle"):
+                    _settle(context, run, observer, usage)
         finally:
-            if requests:
-                run.window = {"start": min(request.sent for request in requests), "end": time.time()}
+            began = [before.sent] if before else [usage.began] if usage.began else []
+            if first := min([*began, *(request.sent for request in requests)], default=None):
+                run.window = {"start": first, "end": time.time()}
             usage.end()
     finally:
         try:
             observer.__exit__()
         finally:
-            run.harness = usage.figures()
-            run.save()
-            _record(run.folder, observer.tracker, requests, scraper)
+            with run.shielded():
+                run.harness = usage.figures()
+                run.save()
+                spool.close()
+                checkpoints.write()
+                spools.publish(run.folder)
 
 
 def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> None:
@@ -89,39 +99,43 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
 def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Usage, requests: list[Request]) -> None:
     """Sends the load in the way that the settings ask for; ``requests`` gets what is answered, broken off or not."""
     settings = context.settings
-    bodies = workload_objects(settings.plan, outputs["registry"])
+    known = {request.object for request in requests if request.status == "created"}
+    bodies = [body for body in workload_objects(settings.plan, outputs["registry"]) if _object(body) not in known]
+    again = bool(requests)
+    lock = threading.Lock()
 
     def answered(request: Request) -> None:
-        requests.append(request)
-        if request.status == "failed":
-            tracker.refuse(request.workload, request.message or "refused")
+        with lock:
+            requests.append(request)
+            if request.status == "failed":
+                tracker.refuse(request.workload, request.message or "refused")
         context.progress.update(f"{request.object} {request.status}")
 
     if settings.load.mode == "created":
         usage.start()
-        create(outputs["kubeconfig"], bodies, settings.load.rate, answered)
+        create(outputs["kubeconfig"], bodies, settings.load.rate, answered, again=again)
     else:
-        for request in _declare(context, bodies, usage):
-            answered(request)
+        _declare(context, workload_objects(settings.plan, outputs["registry"]), usage, answered)
 
 
-def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> list[Request]:
+def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answered: Callable[[Request], None]) -> None:
     """Lets the Pulumi program declare the workloads; the engine's steps tell when each was sent and answered."""
     started: dict[int, float] = {}
-    ended: dict[int, StepEvent] = {}
     failed: list[StepEvent] = []
     lock = threading.Lock()
 
     def follow(event: StepEvent) -> None:
+        match = WORKLOAD.fullmatch(event.name)
         with lock:
             if event.status == "failed":
                 failed.append(event)
-            if match := WORKLOAD.fullmatch(event.name):
-                if event.status == "started":
-                    usage.start()
-                    started[int(match[1])] = event.at
-                else:
-                    ended[int(match[1])] = event
+            if match and event.status == "started":
+                usage.start()
+                started[int(match[1])] = event.at
+            first = min(started.values(), default=event.at)  # all of them are due when the first is sent
+        if match and event.status != "started" and (sent := started.get(int(match[1]))):
+            status = "failed" if event.status == "failed" else "created"
+            answered(Request(_object(bodies[int(match[1])]), first, sent, event.at, status, event.message))
 
     loaded = context.changed(load={"start": True})
     try:
@@ -130,19 +144,11 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage) -> li
         # A workload that admission refuses is a result. Whatever else failed is an error.
         if not failed or not all(WORKLOAD.fullmatch(e.name) and refused(e.message or "") for e in failed):
             raise
-    first = min(started.values(), default=time.time())
-    return [
-        Request(
-            f"{body['kind'].lower()}/{body['metadata']['namespace']}/{body['metadata']['name']}",
-            first,
-            started[shard],
-            ended[shard].at,
-            "failed" if ended[shard].status == "failed" else "created",
-            ended[shard].message,
-        )
-        for shard, body in enumerate(bodies)
-        if shard in started and shard in ended
-    ]
+
+
+def _object(body: dict[str, Any]) -> str:
+    """The object as requests.jsonl names it: kind, namespace and name."""
+    return f"{body['kind'].lower()}/{body['metadata']['namespace']}/{body['metadata']['name']}"
 
 
 class Live:
@@ -177,14 +183,20 @@ class Live:
 class Usage:
     """What the harness itself takes: CPU of this process from the first object that is sent until the run settles."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_start: Callable[[], None] = lambda: None) -> None:
+        """``on_start`` is called when the first object is sent."""
+        self._on_start = on_start
         self._start: float | None = None
         self._window: float | None = None
+        self.began: float | None = None
+        """When the first object was sent, epoch seconds."""
 
     def start(self) -> None:
         """The first object is sent; later calls change nothing."""
         if self._start is None:
             self._start = time.process_time()
+            self.began = time.time()
+            self._on_start()
 
     def end(self) -> None:
         """The outcome of every pod is known, or waiting is over."""
@@ -199,15 +211,3 @@ class Usage:
             "peak_rss_bytes": float(usage.ru_maxrss * 1024),
             "window_cpu_seconds": self._window,
         }
-
-
-def _record(folder: Path, tracker: Tracker, requests: Iterable[Request], scraper: Scraper) -> None:
-    _lines(folder / "pods.jsonl", tracker.records())
-    _lines(folder / "requests.jsonl", (request.record() for request in requests))
-    _lines(folder / "events.jsonl", tracker.events)
-    with SampleWriter(folder / "metrics.parquet") as writer:
-        scraper.write(writer)
-
-
-def _lines(file: Path, records: Iterable[dict[str, Any]]) -> None:
-    write_atomically(file, "".join(f"{json.dumps(record)}\n" for record in records).encode())

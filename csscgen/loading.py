@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from csscgen.cluster import Cluster
+from csscgen.cluster import ApiError, Cluster
 from workloads.errors import ClusterError
 
+CONFLICT = 409
 PATHS = {"Deployment": "/apis/apps/v1/namespaces/{}/deployments", "Job": "/apis/batch/v1/namespaces/{}/jobs"}
 
 
@@ -40,17 +41,27 @@ class Request:
 
 
 def create(
-    kubeconfig: str, bodies: Sequence[dict[str, Any]], rate: float, on_answer: Callable[[Request], None]
+    kubeconfig: str,
+    bodies: Sequence[dict[str, Any]],
+    rate: float,
+    on_answer: Callable[[Request], None],
+    *,
+    again: bool = False,
 ) -> list[Request]:
     """Creates the objects at ``rate`` per second and returns what became of each; one that got no answer has failed.
 
-    ``on_answer`` is told of each at once. Raises ClusterError if the kubeconfig cannot be used.
+    ``on_answer`` is told of each at once. ``again`` says that one may be there already: its answer was not heard.
+    Raises ClusterError if the kubeconfig cannot be used.
     """
-    return asyncio.run(_create(kubeconfig, bodies, rate, on_answer))
+    return asyncio.run(_create(kubeconfig, bodies, rate, on_answer, again))
 
 
 async def _create(
-    kubeconfig: str, bodies: Sequence[dict[str, Any]], rate: float, on_answer: Callable[[Request], None]
+    kubeconfig: str,
+    bodies: Sequence[dict[str, Any]],
+    rate: float,
+    on_answer: Callable[[Request], None],
+    again: bool,
 ) -> list[Request]:
     async with Cluster(kubeconfig) as cluster:
         began = time.monotonic()
@@ -65,7 +76,8 @@ async def _create(
             try:
                 await cluster.request("POST", PATHS[body["kind"]].format(metadata["namespace"]), body)
             except ClusterError as error:
-                status, message = "failed", str(error)
+                if not (again and isinstance(error, ApiError) and error.code == CONFLICT):
+                    status, message = "failed", str(error)
             request = Request(
                 f"{body['kind'].lower()}/{metadata['namespace']}/{metadata['name']}",
                 epoch + due,

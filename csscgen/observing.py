@@ -35,8 +35,8 @@ class Observer:
     the load is missed.
     """
 
-    def __init__(self, kubeconfig: str, plan: Plan, scraper: Scraper) -> None:
-        self.tracker = Tracker(plan)
+    def __init__(self, kubeconfig: str, plan: Plan, scraper: Scraper, tracker: Tracker | None = None) -> None:
+        self.tracker = tracker or Tracker(plan)
         self.scraper = scraper
         self.relists = 0
         self._plan = plan

@@ -1,28 +1,48 @@
-"""A run from nothing to a report: tools, up, seed, arm, load, settle, collect, report, destroy, in this order.
+"""A run from nothing to a report: tools, up, seed, arm, load, settle, collect, destroy, report, in this order.
 
 Whatever happens on the way, what was measured is kept and judged, and what was started is stopped. The report is of
-what there is; a run that broke has one that says so.
+what there is; a run that broke has one that says so. Every step is in the run's journal before it begins, so that a run
+whose harness was killed can be reported, cleaned up, or gone on with.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from csscgen import runs, steps
+from csscgen import recovering, runs, steps
 from csscgen.collecting import collect
 from csscgen.context import Context
 from csscgen.driving import drive
+from csscgen.guarding import Guard, guarded
+from csscgen.journal import Story
+from csscgen.resuming import Watched, gap
 from csscgen.runs import Run
+from csscgen.stackfiles import parse_changes, read
 from infra.engine.locks import stack_lock
+from infra.settings import Settings
+from workloads.errors import UsageError
+
+
+def _tools(context: Context, record: Run) -> None:
+    record.versions = runs.versions(steps.install_tools(context))
+
+
+def _up(context: Context, _record: Run) -> None:
+    steps.bring_up(context, temporary=True)
+
+
+def _seed(context: Context, record: Run) -> None:
+    seeded = steps.seed(context)
+    record.artifacts = record.artifacts or seeded  # of a resumed run: what was pushed, and not what was found
+
+
+PREPARATION: dict[str, Callable[[Context, Run], None]] = {"tools": _tools, "up": _up, "seed": _seed}
+"""The steps before the load, in order. Each can be taken again: it finds what it had done, and does what is lacking."""
 
 
 def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
@@ -32,8 +52,39 @@ def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
     stack is gone; KeyboardInterrupt likewise.
     """
     steps.check(context)
-    with exclusive(context), _interruptible():
-        return _run(context, keep)
+    with exclusive(context), guarded(context) as guard:
+        record, context = begin(context, guard)
+        return _to_the_end(context, record, guard, lambda: _measure(context, record), keep)
+
+
+def resume(context: Context, name: str | None, *, keep: bool = False) -> dict[str, Any]:
+    """Goes on with a run that was cut off: the one named, or the stack's newest. Otherwise like :func:`run`.
+
+    Raises UsageError for a run that cannot be gone on with.
+    """
+    with exclusive(context):
+        record = _resumable(context, name)
+        story, before = Story.read(record.folder), Watched.read(record.folder)
+        context = _as_it_was(context, record)
+        if before is not None and not all(context.engine.outputs(stack.name) for stack in context.stacks):
+            raise UsageError(
+                f"Run {record.id} cannot be resumed: its stack is gone. `csscgen report` has what is left."
+            )
+        settled = story.ended("settle")
+        with guarded(context) as guard:
+            if not settled:
+                record.resumed.append(gap(record.folder))
+                record.window = None
+            record.error, record.cut_off, record.finished_at = None, False, None
+            _open(context, record, guard)
+
+            def work() -> None:
+                if before is None:
+                    _measure(context, record)
+                elif not settled:
+                    drive(context, record, before)
+
+            return _to_the_end(context, record, guard, work, keep)
 
 
 def exclusive(context: Context) -> AbstractContextManager[None]:
@@ -41,52 +92,22 @@ def exclusive(context: Context) -> AbstractContextManager[None]:
     return stack_lock(context.state / context.stack.name, context.stack.name, "run")
 
 
-def _run(context: Context, keep: bool) -> dict[str, Any]:
-    record, context = begin(context)
-    shared = context.stack.shared
-    # A shared stack that was up before the run is its owner's, and stays.
-    ours = shared is not None and not context.engine.exists(shared.name)
-    try:
-        try:
-            _to_settled(context, record)
-        finally:
-            _finish(context, record)
-    finally:
-        try:
-            if not keep:
-                with _uninterrupted(), _afterwards(context), record.phase(context.progress, "destroy"):
-                    steps.destroy(context, shared=ours)
-        finally:
-            with _afterwards(context):
-                summary = report(context, record)
-    return summary
-
-
-def _to_settled(context: Context, record: Run) -> None:
-    with record.phase(context.progress, "tools"):
-        record.versions = runs.versions(steps.install_tools(context))
-    with record.phase(context.progress, "up"):
-        steps.bring_up(context)
-    with record.phase(context.progress, "seed"):
-        record.artifacts = steps.seed(context)
-    drive(context, record)
-
-
-def begin(context: Context) -> tuple[Run, Context]:
+def begin(context: Context, guard: Guard | None = None) -> tuple[Run, Context]:
     """Makes the folder of a new run, and the context in which everything carries its id."""
     folder = runs.folder(context.root) / runs.new_id(context.stack.name)
     context = context.changed(runId=folder.name)
     folder.mkdir(parents=True)
-    settings = asdict(context.settings)
     record = Run(
         folder,
         context.stack.name,
         context.settings.platform,
         {"name": context.engine.name, "version": context.engine.version},
-        settings,
+        asdict(context.settings),
         runs.versions({}),
+        instance=context.instance,
+        changes=list(context.changes),
     )
-    record.save()
+    _open(context, record, guard)
     return record, context
 
 
@@ -97,16 +118,92 @@ def report(context: Context, record: Run) -> dict[str, Any]:
     record.finished_at = runs.now()
     record.save()
     summary = analyse(record.folder)
+    record.journal.write("reported")
     context.progress.say(f"  report: {_shown(record.folder / 'report.html')}")
     return summary
 
 
+def _measure(context: Context, record: Run) -> None:
+    for name, step in PREPARATION.items():
+        with record.phase(context.progress, name):
+            step(context, record)
+    drive(context, record)
+
+
+def _to_the_end(context: Context, record: Run, guard: Guard, work: Callable[[], None], keep: bool) -> dict[str, Any]:
+    """Does the work, and then what has to be done whatever became of it: collect, destroy, report."""
+    try:
+        try:
+            work()
+        finally:
+            _finish(context, record)
+    finally:
+        guard.stand_down()
+        try:
+            if not keep:
+                with _afterwards(context), record.phase(context.progress, "destroy"):
+                    steps.destroy(context, shared=False)
+        finally:
+            with _afterwards(context):
+                summary = report(context, record)
+    return summary
+
+
 def _finish(context: Context, record: Run) -> None:
-    """Collects what there is."""
+    """Collects what there is; of a stack that did not come up, the logs."""
     with _afterwards(context):
         if context.engine.outputs(context.stack.name):
             with record.phase(context.progress, "collect"):
                 collect(context, record)
+        recovering.keep_logs(context, record.folder)
+
+
+def _open(context: Context, record: Run, guard: Guard | None) -> None:
+    """Puts on disk whose run this is, before anything of it is done."""
+    record.guard = guard
+    record.save()
+    record.journal.write(
+        "run", stack=context.stack.name, instance=context.instance, state=str(context.state), engine=context.engine.name
+    )
+
+
+def _resumable(context: Context, name: str | None) -> Run:
+    """The run to go on with. Raises UsageError if there is none such."""
+    stack = context.stack.name
+    if name is None:
+        found = [folder for folder in runs.every(context.root) if _is_open(context, folder)]
+        if not found:
+            raise UsageError(f"There is no run of stack {stack} that was cut off, so there is nothing to resume.")
+        return runs.load(found[-1])
+    record = runs.load(runs.find(context.root, name))
+    story = Story.read(record.folder)
+    if record.stack != stack or story.place.get("state", str(context.state)) != str(context.state):
+        instance = f", instance {record.instance}" if record.instance else ""
+        raise UsageError(f"Run {record.id} is one of stack {record.stack}{instance}, and not of {stack} here.")
+    if story.harness_lives:
+        raise UsageError(f"Run {record.id} cannot be resumed: its harness (pid {story.pid}) still works on it.")
+    if record.finished_at and not record.cut_off:
+        raise UsageError(f"Run {record.id} cannot be resumed: it is finished.")
+    if not story.lines:
+        raise UsageError(f"Run {record.id} cannot be resumed: it has no journal.")
+    return record
+
+
+def _is_open(context: Context, folder: Path) -> bool:
+    try:
+        record, story = runs.load(folder), Story.read(folder)
+    except UsageError:
+        return False
+    ours = record.stack == context.stack.name and story.place.get("state") == str(context.state)
+    return ours and not story.harness_lives and (record.finished_at is None or record.cut_off)
+
+
+def _as_it_was(context: Context, record: Run) -> Context:
+    """The context with the settings of the run, whatever its stack's file says by now. Raises SettingsError."""
+    stack = read(context.root, record.stack, parse_changes(record.changes))
+    settings = Settings.read(record.settings, f"run {record.id}")
+    config = {**stack.config, **record.settings}
+    return replace(context, stack=replace(stack, config=config, settings=settings))
 
 
 @contextmanager
@@ -119,43 +216,6 @@ def _afterwards(context: Context) -> Iterator[None]:
         if not failing:
             raise
         context.progress.say(f"  that failed too: {error or type(error).__name__}")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: with its teardown."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handlers(interrupt, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Teardown is not cut short: what would be left behind is more than the seconds that it takes."""
-
-    def wait(_signal: int, _frame: FrameType | None) -> None:
-        os.write(2, b"Stopping what was started; this takes a few seconds.\n")  # print is not for signal handlers
-
-    with _handlers(wait, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextmanager
-def _handlers(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # What is ignored stays so: nohup would have it like that.
-    taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in taken}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def _shown(path: Path) -> str:

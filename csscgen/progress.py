@@ -26,6 +26,11 @@ class Progress:
         self._told = 0.0
         self._step = ""
 
+    @property
+    def current(self) -> str:
+        """The step that is under way, or was last."""
+        return self._step
+
     def say(self, text: str) -> None:
         """A line that stays."""
         if self._quiet:

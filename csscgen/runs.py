@@ -9,17 +9,21 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import csscgen
 from analysis.files import write_atomically
+from csscgen.journal import Journal
 from csscgen.progress import Progress
 from csscgen.stackfiles import chosen_folder
 from workloads.errors import CollectError, UsageError
+
+if TYPE_CHECKING:
+    from csscgen.guarding import Guard
 
 FOLDER_VARIABLE = "CSSCGEN_RUNS"
 ID = re.compile(r"(.+)-(\d{8}-\d{6})-[0-9a-f]{4}")
@@ -65,6 +69,21 @@ class Run:
     harness: dict[str, float | None] = field(default_factory=dict)
     error: dict[str, str] | None = None
     deadline_passed: bool = False
+    instance: str | None = None
+    changes: list[str] = field(default_factory=list)
+    """The ``--set`` words."""
+    cut_off: bool = False
+    """Whether the harness ended before the run did. It can be resumed for as long as its stack is there."""
+    resumed: list[dict[str, Any]] = field(default_factory=list)
+    """From when to when, epoch seconds, nothing was watched, and in which step that began."""
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.folder)
+        self.guard: Guard | None = None
+
+    def shielded(self) -> AbstractContextManager[None]:
+        """What is done inside is done to its end, if the run is guarded."""
+        return self.guard.shielded() if self.guard else nullcontext()
 
     @property
     def id(self) -> str:
@@ -78,20 +97,33 @@ class Run:
 
     @contextmanager
     def phase(self, progress: Progress, name: str) -> Iterator[None]:
-        """A step of the run: announced, timed, and kept."""
+        """A step of the run: announced, timed, journaled and kept.
+
+        Raises what the step raises, or what is behind that: a process that ended on its own.
+        """
         record: dict[str, Any] = {"name": name, "started": time.time(), "finished": None, "ok": None}
         self.phases.append(record)
         self.save()
+        self.journal.write("began", step=name)
         try:
             with progress.step(name):
                 yield
         except BaseException as error:
+            # What comes after the first error is not explained by what explains that one.
+            cause = self.guard.explain(error) if self.guard and self.error is None else error
+            message = str(cause) or (
+                "KeyboardInterrupt" if isinstance(cause, KeyboardInterrupt) else type(cause).__name__
+            )
             record.update(finished=time.time(), ok=False)
+            self.journal.write("failed", step=name, message=message)
             if self.error is None:
-                self.error = {"phase": name, "message": str(error) or type(error).__name__}
+                self.error = {"phase": name, "message": message}
+            if cause is not error:
+                raise cause from error
             raise
         else:
             record.update(finished=time.time(), ok=True)
+            self.journal.write("ended", step=name)
         finally:
             self.save()
 

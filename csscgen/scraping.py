@@ -1,8 +1,8 @@
 """Reads every component's metrics page at a fixed interval, from before the load until after it.
 
-Pages are kept as bytes and decoded when the load is over, so that what is measured is the components and not the
-reader; of the two pages that are megabytes, only the families that are asked for later are kept. Beside its page every
-local process is read from /proc, so that CPU and memory mean the same for all of them, the harness included.
+Pages are kept as bytes, on disk, and decoded when the load is over, so that what is measured is the components and not
+the reader; of the two pages that are megabytes, only the families that are asked for later are kept. Beside its page
+every local process is read from /proc, so that CPU and memory mean the same for all of them, the harness included.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
 from analysis.expositions import parse
-from analysis.samples import SampleWriter
 from workloads.errors import CollectError
 from workloads.ratify.metrics import CPU_SECONDS, KEPT_FAMILIES, RESIDENT_BYTES, UP
 
@@ -72,6 +71,14 @@ class Scrape:
             yield RESIDENT_BYTES[0], "", self.process[1]
 
 
+class Sink(Protocol):
+    """Takes the scrapes as they come, and gives them back."""
+
+    def append(self, scrape: Scrape, /) -> None: ...
+
+    def __iter__(self) -> Iterator[Scrape]: ...
+
+
 @dataclass
 class Scraper:
     """Reads the targets. ``client`` has the CA and the client certificate for pages with https."""
@@ -79,7 +86,7 @@ class Scraper:
     targets: list[Target]
     seconds: float
     client: Mapping[str, Any] | None = None
-    scrapes: list[Scrape] = field(default_factory=list)
+    scrapes: Sink = field(default_factory=list[Scrape])
     latest: dict[str, bytes] = field(default_factory=dict)
     """The last page of each target, for the live display."""
     answer_seconds: float = 8.0
@@ -150,11 +157,6 @@ class Scraper:
         except OSError as error:
             raise CollectError(f"The certificate that metrics are read with cannot be used: {error}") from error
         return context
-
-    def write(self, writer: SampleWriter) -> None:
-        """Decodes all that was read, in the order of time."""
-        for scrape in sorted(self.scrapes, key=lambda scrape: scrape.time):
-            writer.write(scrape.time, scrape.target, scrape.samples())
 
 
 def prune(target: str, page: bytes) -> bytes:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csscgen import sharing
 from csscgen.context import Context, needed_tools
 from csscgen.stackfiles import Stack
 from infra.engine import StepEvent
+from infra.engine.state import FILE
 from infra.local import tools
-from infra.local.sockets import is_free
+from infra.local.running import end_all
+from infra.local.sockets import is_free, owner, release
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +40,8 @@ def check(context: Context) -> None:
         if made is not None and made != stack.shared.settings.shared_part:
             raise UsageError(
                 f"Stack {stack.shared.name} is up already, made with {made}, and what is asked for differs. Destroy it "
-                f"(`csscgen destroy --stack {stack.shared.name}`), or take it as it is."
+                f"(`csscgen destroy --stack {stack.shared.name}`), take it as it is, or take stacks of your own with "
+                "--instance NAME."
             )
 
 
@@ -52,6 +57,12 @@ def _check_ports(stack: Stack) -> None:
         first = settings.registry.port
         fixed = {f"registry.port of {r.name}": first and first + i for i, r in enumerate(settings.registry.regions)}
     for key, port in fixed.items():
+        other = owner(port) if port else None
+        if other is not None:
+            raise UsageError(
+                f"Port {port}, which {key} of stack {stack.name} asks for, is reserved for the stack in {other}. "
+                "Destroy that one, set another port, or 0 for a free one."
+            )
         if port and not is_free(port):
             raise UsageError(
                 f"Port {port}, which {key} of stack {stack.name} asks for, is busy on 127.0.0.1. End what listens "
@@ -76,12 +87,16 @@ def install_tools(context: Context) -> dict[str, str | None]:
     return {binary.name: binary.version for binary in found if binary}
 
 
-def bring_up(context: Context) -> None:
-    """Brings up the shared stack if it is not up, then the stack without its load."""
+def bring_up(context: Context, *, temporary: bool = False) -> None:
+    """Brings up the shared stack if it is not up, then the stack without its load.
+
+    ``temporary`` says that a shared stack which is brought up for it goes with its last user.
+    """
     shared = context.stack.shared
-    # One whose own up was cut off has resources and no outputs: it is completed.
-    if shared and not context.engine.outputs(shared.name):
-        context.engine.up(shared.name, shared.config, _teller(context))
+    if shared:
+        with sharing.joined(context, temporary=temporary) as lacking:
+            if lacking:
+                context.engine.up(shared.name, shared.config, _teller(context))
     without = context.changed(load={"start": False}) if shared else context
     context.engine.up(context.stack.name, without.stack.config, _teller(context))
 
@@ -118,10 +133,33 @@ def _signer(key_file: str, certificate: str) -> Signer:
 
 
 def destroy(context: Context, *, shared: bool) -> None:
-    """Removes the stack, and the shared one too if ``shared``. What is not there is fine."""
-    context.engine.destroy(context.stack.name, context.stack.config, _teller(context))
-    if shared and context.stack.shared:
-        context.engine.destroy(context.stack.shared.name, context.stack.shared.config, _teller(context))
+    """Removes the stack, and the shared one if ``shared``, or if a run brought it up and this was its last user.
+
+    What is not there is fine.
+    """
+    _remove(context, context.stack)
+    if not context.stack.shared:
+        sharing.forget(context.state / context.stack.name)
+    else:
+        with sharing.left(context, also=shared) as last:
+            if last:
+                _remove(context, context.stack.shared)
+
+
+def _remove(context: Context, stack: Stack) -> None:
+    """Destroys one stack, then whatever of it no state knows: stray processes, ports, files that a kill left."""
+    folder, files = context.state / stack.name, context.files(stack)
+    try:
+        context.engine.destroy(stack.name, stack.config, _teller(context))
+    finally:
+        if stack.settings.platform == "local" and (strays := end_all(files)):
+            context.progress.say(f"  stopped what no state knew: {', '.join(strays)}")
+    release(files)
+    shutil.rmtree(files, ignore_errors=True)
+    for draft in folder.glob("*.tmp"):
+        draft.unlink(missing_ok=True)
+    for aside in folder.glob(f"{FILE}.unreadable-*"):
+        context.progress.say(f"  the state file that could not be read is kept as {aside}")
 
 
 def _teller(context: Context) -> Any:

@@ -35,8 +35,8 @@ class Pod:
     namespace: str
     workload: str
     node: str | None = None
-    local: dict[str, float] = field(default_factory=dict)
-    """Milestone → epoch seconds by this machine's clock, when the watch told of it."""
+    local: dict[str, float | None] = field(default_factory=dict)
+    """Milestone → epoch seconds by this machine's clock, when the watch told of it; None if nobody watched then."""
     server: dict[str, float] = field(default_factory=dict)
     """Milestone → epoch seconds by the API server's clock, which counts whole seconds."""
     failure: str | None = None
@@ -197,7 +197,7 @@ class Tracker:
 
     def records(self) -> Iterable[dict[str, Any]]:
         """A line of pods.jsonl for every pod that was seen and for every one that the plan expected beside them."""
-        for pod in self.pods.values():
+        for pod in list(self.pods.values()):  # a checkpoint is written while the watch goes on
             end, reason = "missing", pod.waiting or "not ready when the run ended"
             if pod.failure is not None:
                 end, reason = "failed", pod.failure

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pulumi
 
+from infra.engine.places import state_folder
 from infra.settings import Settings
 from workloads.errors import UsageError
 
@@ -31,11 +32,6 @@ def read_settings() -> Settings:
     return Settings.read(raw, f"stack {pulumi.get_stack()}")
 
 
-def state_folder() -> Path:
-    """Where local stacks keep their files: ``CSSCGEN_STATE``, or ``.state`` beside Pulumi.yaml."""
-    return Path(os.environ.get("CSSCGEN_STATE") or ROOT / ".state").resolve()
-
-
 def main() -> None:
     """Declares the stack."""
     settings = read_settings()
@@ -46,7 +42,7 @@ def main() -> None:
         )
     from infra.local import stacks
 
-    folder = state_folder() / pulumi.get_stack() / "files"
+    folder = state_folder(ROOT) / pulumi.get_stack() / "files"
     if settings.sharedStack:
         stacks.run(settings, folder)
     else:

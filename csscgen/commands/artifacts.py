@@ -22,7 +22,7 @@ def command() -> None:
 @command.command()
 @options.on_stack
 @options.as_json
-def seed(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool) -> None:
+def seed(stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool, as_json: bool) -> None:
     """Bring a stack's images and signatures into its registry, and verify that they are there.
 
     A second time pushes nothing. The stack has to be up. Negative images get genuine signatures as well with
@@ -35,10 +35,11 @@ def seed(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json
     """
     from csscgen import steps
     from csscgen.context import open_context
+    from csscgen.guarding import guarded
 
-    context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up
-    with context.progress.step("seed"):
+    with guarded(context), context.progress.step("seed"):
         report = steps.seed(context)
     if as_json:
         click.echo(json.dumps(report, indent=2))

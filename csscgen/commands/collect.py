@@ -12,7 +12,15 @@ from csscgen.commands.printing import conclude
 @options.on_stack
 @options.as_json
 @click.option("--run", "name", metavar="ID", help="The run to complete; the stack's newest if it is not given.")
-def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool, name: str | None) -> None:
+def command(
+    stack: str,
+    changes: tuple[str, ...],
+    engine: str,
+    instance: str | None,
+    quiet: bool,
+    as_json: bool,
+    name: str | None,
+) -> None:
     """Collect logs and queries into a run's folder, and report.
 
     \b
@@ -24,7 +32,7 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_j
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
-    context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before the record is touched
     record = runs.load(runs.find(context.root, name, None if name else stack))
     if record.stack != stack:

@@ -9,7 +9,7 @@ from csscgen.commands import options
 
 @click.command()
 @options.on_stack
-def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> None:
+def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool) -> None:
     """Send a stack's load and record what becomes of it.
 
     Arms watches and scrapers, lets the program declare the workloads (load.mode=declared) or creates them at load.rate
@@ -23,11 +23,13 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> N
     from csscgen import pipeline, runs, steps
     from csscgen.context import open_context
     from csscgen.driving import drive
+    from csscgen.guarding import guarded
 
-    context = open_context(stack, changes, engine, quiet=quiet, scenario=True)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before a folder is made
-    with pipeline.exclusive(context):
-        record, context = pipeline.begin(context)
+    with pipeline.exclusive(context), guarded(context) as guard:
+        record, context = pipeline.begin(context, guard)
         record.versions = runs.versions(steps.install_tools(context))
         drive(context, record)
+        record.journal.write("loaded")
     click.echo(str(record.folder))

@@ -20,12 +20,18 @@ engine = click.option(
     show_default=True,
     help="The Pulumi CLI, or the embedded engine; auto takes the CLI if it is on PATH.",
 )
+instance = click.option(
+    "--instance",
+    metavar="NAME",
+    envvar="CSSCGEN_INSTANCE",
+    help="Stacks of their own under the same names, so that several runs can go on at once.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout, and nothing else there.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 
 
 def on_stack(command: F) -> F:
     """The options of every command that works on a stack."""
-    for option in (quiet, engine, changes, stack):
+    for option in (quiet, engine, instance, changes, stack):
         command = option(command)
     return command

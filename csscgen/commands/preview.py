@@ -14,7 +14,9 @@ from csscgen.commands.printing import table
 @click.command()
 @options.on_stack
 @options.as_json
-def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool) -> None:
+def command(
+    stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool, as_json: bool
+) -> None:
     """Show what up would do.
 
     Touches nothing. With --json every resource is printed with its inputs and dependencies; what is not known before
@@ -26,7 +28,7 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_j
     """
     from csscgen.context import open_context
 
-    context = open_context(stack, changes, engine, quiet=quiet)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet)
     with context.progress.step(f"preview {stack}"):
         outcome = context.engine.preview(stack, context.stack.config)
     if as_json:

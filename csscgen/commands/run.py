@@ -12,12 +12,31 @@ from csscgen.commands.printing import conclude
 @options.on_stack
 @options.as_json
 @click.option("--keep", is_flag=True, help="Leave the stack up, to look at it; csscgen destroy removes it.")
-def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_json: bool, keep: bool) -> None:
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with a run that was cut off: the one named, or the stack's newest.",
+)
+def command(
+    stack: str,
+    changes: tuple[str, ...],
+    engine: str,
+    instance: str | None,
+    quiet: bool,
+    as_json: bool,
+    keep: bool,
+    resume: str | None,
+) -> None:
     """Run a stack's scenario from nothing to a report.
 
     Finds or builds the real binaries, brings the stack up, seeds and verifies its signed images, sends the load,
     waits until every pod's outcome is known, and leaves runs/<id>/ with the figures, the report and the raw records.
     What was started is stopped again, whatever happens.
+
+    A run whose harness was killed is gone on with by --resume: with its own settings, from the step that it was in.
+    What happened meanwhile was not watched, and the report says so.
 
     Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold is broken, 4 the deadline passed.
 
@@ -25,8 +44,16 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool, as_j
     Example:
       csscgen run --stack local-S
       csscgen run --stack local-S --set registry.size=XS --set ratify.cache=on --json
+      csscgen run --stack local-S --resume
     """
     from csscgen import pipeline
     from csscgen.context import open_context
+    from workloads.errors import UsageError
 
-    conclude(pipeline.run(open_context(stack, changes, engine, quiet=quiet, scenario=True), keep=keep), as_json=as_json)
+    if resume is not None and changes:
+        raise UsageError("A run is resumed with the settings that it was begun with: leave --set out.")
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
+    summary = (
+        pipeline.run(context, keep=keep) if resume is None else pipeline.resume(context, resume or None, keep=keep)
+    )
+    conclude(summary, as_json=as_json)

@@ -9,7 +9,7 @@ from csscgen.commands import options
 
 @click.command()
 @options.on_stack
-def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> None:
+def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool) -> None:
     """Bring up a stack and the shared stack that it needs, without load.
 
     \b
@@ -18,10 +18,11 @@ def command(stack: str, changes: tuple[str, ...], engine: str, quiet: bool) -> N
     """
     from csscgen import pipeline, steps
     from csscgen.context import open_context
+    from csscgen.guarding import guarded
 
-    context = open_context(stack, changes, engine, quiet=quiet)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet)
     steps.check(context)
-    with pipeline.exclusive(context):
+    with pipeline.exclusive(context), guarded(context):
         with context.progress.step("tools"):
             steps.install_tools(context)
         with context.progress.step(f"up {stack}"):

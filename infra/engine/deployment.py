@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from infra.engine.cancellation import cancellable
 from infra.engine.deletions import PARALLEL, Deleter, provider_of
 from infra.engine.progress import Progress
 from infra.engine.providers import (
@@ -127,7 +128,8 @@ class Deployment:
             self._check_running()
             self._active += 1
         try:
-            yield
+            with cancellable(self.stop):
+                yield
         finally:
             with self._idle:
                 self._active -= 1

@@ -21,7 +21,7 @@ from infra.engine.deployment import Deployment
 from infra.engine.locks import stack_lock
 from infra.engine.progress import Progress
 from infra.engine.providers import Factory, Registry, builtin
-from infra.engine.state import FILE, StackState
+from infra.engine.state import FILE, StackState, UnreadableStateError, set_aside
 from infra.engine.types import OnStep, Outcome, ignore_step
 from infra.engine.values import Properties, Secret, has_secret, has_unknown, plain, redacted
 from workloads.errors import EngineError, ProjectError, UsageError
@@ -60,6 +60,7 @@ class EmbeddedEngine:
         if not self._folder(stack).exists():
             return Outcome({}, {}, ())
         progress = Progress(on_step)
+        self._set_aside_unreadable(stack)
         with self._opened(stack) as state, importable(self._root):
             Deleter(state, self._registry(stack), progress, threading.Event()).destroy()
             self._raise_failures(stack, progress, None)
@@ -70,6 +71,14 @@ class EmbeddedEngine:
 
     def exists(self, stack: str) -> bool:
         return not self._load(stack).empty()
+
+    def _set_aside_unreadable(self, stack: str) -> None:
+        """What a file says that cannot be read is lost to this engine; who destroys goes by the processes' marks."""
+        with stack_lock(self._folder(stack), stack):
+            try:
+                self._load(stack)
+            except UnreadableStateError:
+                set_aside(self._folder(stack))
 
     def _folder(self, stack: str) -> Path:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", stack):

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workloads.errors import UsageError
 
+POLL_SECONDS = 0.1
+
 
 @contextmanager
-def stack_lock(folder: Path, stack: str, name: str = "lock") -> Iterator[None]:
-    """Holds the lock of a stack; raises ``UsageError`` with the holder's pid if it is taken.
+def stack_lock(folder: Path, stack: str, name: str = "lock", *, wait: bool = False) -> Iterator[None]:
+    """Holds the lock of a stack; raises ``UsageError`` with the holder's pid if it is taken, or waits for it.
 
     The stack's folder, and the one that it is in, are made for it and removed again if nothing else is in them.
     """
     path = folder / name
-    handle = _acquire(path, stack)
+    handle = _acquire(path)
+    while handle is None and wait:
+        time.sleep(POLL_SECONDS)
+        handle = _acquire(path)
+    if handle is None:
+        raise UsageError(
+            f"Stack {stack} is in use by process {holder(path) or 'unknown'}. Wait until it has ended, or stop it, and "
+            "try again; or give this command stacks of its own with --instance NAME."
+        )
     try:
         yield
     finally:
@@ -33,7 +44,31 @@ def stack_lock(folder: Path, stack: str, name: str = "lock") -> Iterator[None]:
             folder.parent.rmdir()
 
 
-def _acquire(path: Path, stack: str) -> int:
+def holder(path: Path) -> int | None:
+    """The pid that is written in a lock's file, whether or not the lock is held."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds this lock now. What a killed process left is a file without a lock."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _acquire(path: Path) -> int | None:
+    """The handle of the lock; None if somebody has it."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -47,11 +82,8 @@ def _acquire(path: Path, stack: str) -> int:
                 os.pwrite(handle, str(os.getpid()).encode(), 0)
                 return handle
         except BlockingIOError:
-            pid = os.pread(handle, 32, 0).decode() or "unknown"
             os.close(handle)
-            raise UsageError(
-                f"Stack {stack} is in use by process {pid}. Wait until it has ended, or stop it, and try again."
-            ) from None
+            return None
         except FileNotFoundError:
             pass
         os.close(handle)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from infra.engine.places import instance_of
 from infra.engine.resources import Pending, Resource
 from infra.engine.values import Properties, Secret, Value
 from infra.engine.vault import Vault
@@ -24,6 +26,19 @@ _MARKER = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 FILE = "state.json"
 _VERSION = 1
+
+
+class UnreadableStateError(EngineError):
+    """A state file is there and is none: torn, changed by hand, or of another version of this program."""
+
+    def __init__(self, file: Path, error: Exception) -> None:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
+        instance = instance_of(file.parent.parent)
+        words = f"--stack {file.parent.name}" + (f" --instance {instance}" if instance else "")
+        super().__init__(
+            f"The state file {file} cannot be read ({reason}). Restore it; or run `csscgen destroy {words}`, which "
+            "stops what the stack started and keeps the file under another name."
+        )
 
 
 class StackState:
@@ -47,7 +62,7 @@ class StackState:
     def load(cls, folder: Path, root: Path) -> StackState:
         """Reads the state of the stack in ``folder``; empty if there is none.
 
-        Raises ``EngineError`` on a file that is not one, ``UsageError`` on one whose secrets the present key
+        Raises ``UnreadableStateError`` on a file that is not one, ``UsageError`` on one whose secrets the present key
         does not open.
         """
         file = folder / FILE
@@ -56,7 +71,7 @@ class StackState:
         except FileNotFoundError:
             return cls(folder, Vault(root))
         except (ValueError, RecursionError) as error:
-            raise EngineError(_unreadable(file, error)) from None
+            raise UnreadableStateError(file, error) from None
         try:
             if _entry(raw, "version", object) != _VERSION:
                 raise ValueError(f"its version is {quoted(raw['version'])}, this program writes {_VERSION}")
@@ -68,7 +83,7 @@ class StackState:
                 state._pending[urn] = Pending(_entry(item, "op", str), resource)
             state.set_outputs(state._decoded(_entry(raw, "outputs", dict)))
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise EngineError(_unreadable(file, error)) from None
+            raise UnreadableStateError(file, error) from None
         for resource in (*state.resources(), *(p.resource for p in state._pending.values())):
             state._texts[id(resource)] = state._text(resource)
             state._version = max(state._version, resource.kept, resource.ended)
@@ -320,9 +335,9 @@ def _entry(holder: Any, name: str, kind: Any) -> Any:
     return holder[name]
 
 
-def _unreadable(file: Path, error: Exception) -> str:
-    reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
-    return (
-        f"The state file {file} cannot be read ({reason}). Restore it, or remove what the stack made by hand "
-        "and delete the file."
-    )
+def set_aside(folder: Path) -> Path:
+    """Gives a state file that cannot be read another name, so that the stack can be made anew; returns that."""
+    moment = time.strftime("%Y%m%d-%H%M%S")
+    aside = folder / f"{FILE}.unreadable-{moment}"
+    os.replace(folder / FILE, aside)
+    return aside

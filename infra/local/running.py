@@ -7,19 +7,22 @@ whose record is there and which is gone has ended on its own.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from infra.engine.cancellation import pause
 from infra.local import probes
 from workloads.errors import ProcessError
 
@@ -27,6 +30,17 @@ RECORDS = "processes"
 MARKER = "CSSCGEN_PROCESS"
 LAST_LINES = 12
 POLL_SECONDS = 0.03
+TICKS = os.sysconf("SC_CLK_TCK")
+
+_children: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
+"""What this process started, by pid and start time: only who started a process is told how it ended."""
+
+
+@atexit.register
+def _let_go() -> None:
+    """They outlive this process; Python would warn of each that still runs."""
+    for child in _children.values():
+        child.returncode = 0 if child.returncode is None else child.returncode
 
 
 def started_ticks(pid: int) -> int | None:
@@ -74,6 +88,11 @@ class Record:
         scratch = self.file.with_suffix(".new")
         scratch.write_text(json.dumps(asdict(self)))
         os.replace(scratch, self.file)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was started."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / TICKS
 
 
 def records(folder: Path) -> list[Record]:
@@ -127,13 +146,13 @@ def start(props: Mapping[str, Any]) -> dict[str, Any]:
             "`csscgen tools install` builds it."
         ) from error
     started = started_ticks(process.pid) or -1
+    _children[process.pid, started] = process
     try:
         Record(name, str(props["folder"]), process.pid, started, str(log), dict(props["ready"])).write()
         _await_ready(props, process)
     except BaseException:
         forget(props)
         stop(process.pid, started, 0)
-        process.wait()
         raise
     return {"pid": process.pid, "started": started}
 
@@ -152,19 +171,59 @@ def stop(pid: int, started: int, patience: float) -> None:
             end = time.monotonic() + seconds
             while is_alive(pid, started) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
-    _reap(pid)
+    child = _children.pop((pid, started), None)
+    if child is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(1)  # takes its exit status, so that no zombie is left
+
+
+def how_it_ended(pid: int, started: int) -> str:
+    """How a process that is gone ended, as far as it is known here: only its parent is told."""
+    child = _children.get((pid, started))
+    code = child.poll() if child is not None else None
+    if code is None:
+        return "its exit status is not known, because an earlier command started it"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def strays(mark: str) -> list[psutil.Process]:
     """The processes that carry ``mark``, whoever started them and whether or not a state knows them."""
-    found = []
+    return [process for found, process in marked() if found == mark]
+
+
+def marked() -> Iterator[tuple[str, psutil.Process]]:
+    """Every process of this user's that carries a mark, with its mark: ``<folder of its stack>:<name>``."""
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER) == mark:
-                found.append(process)
+            mark = process.environ().get(MARKER)
+            if mark and process.status() != psutil.STATUS_ZOMBIE and process.uids().real == os.getuid():
+                yield mark, process
         except (psutil.Error, OSError):
             continue  # gone meanwhile, or another user's
-    return found
+
+
+def end_all(folder: Path, patience: float = 2.0) -> list[str]:
+    """Stops every process that carries the folder of a stack, known to a state or not; returns their names.
+
+    The last resort of a destroy: when it returns none of them lives.
+    """
+    shutil.rmtree(folder / RECORDS, ignore_errors=True)  # from here on none of them is meant to run
+    found = [(mark.rpartition(":")[2], process) for mark, process in marked() if _within(mark, folder)]
+    for _, process in found:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()  # psutil looks at the start time first
+    for _, process in found:
+        stop(process.pid, started_ticks(process.pid) or -1, patience)
+    return [name for name, _ in found]
+
+
+def _within(mark: str, folder: Path) -> bool:
+    return mark.rpartition(":")[0] == str(folder)
 
 
 def marker(props: Mapping[str, Any]) -> str:
@@ -197,15 +256,9 @@ def _await_ready(props: Mapping[str, Any], process: subprocess.Popen[bytes]) -> 
                 f"{props['name']} was not ready after {props['timeout']:g} s ({probes.describe(props['ready'])}). "
                 f"The last lines of {props['log']}:\n{last_lines(Path(props['log']))}"
             )
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
 
 
 def _inherited() -> dict[str, str]:
     """What a component may see of the caller's environment: nothing that configures it behind our back."""
     return {key: os.environ[key] for key in ("PATH", "LANG", "TZ", "TMPDIR") if key in os.environ}
-
-
-def _reap(pid: int) -> None:
-    """Takes the exit status of a process that was ours, so that no zombie is left."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)

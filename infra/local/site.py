@@ -108,7 +108,7 @@ def site(path: Path, ports: Sequence[str], fixed: Mapping[str, int], identities:
     return Site(
         path,
         folder,
-        LocalPorts("ports", ports, fixed),
+        LocalPorts("ports", ports, fixed, folder.path),
         LocalCertificates(
             "certificates",
             folder=path / "pki",

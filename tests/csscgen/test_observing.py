@@ -68,10 +68,10 @@ def test_jobs_are_watched_where_the_plan_has_jobs(api: ApiServer):
 def test_entering_returns_after_the_first_samples_and_leaving_after_the_last(api: ApiServer):
     scraper = Scraper([], 30)
     with observer(api, scraper) as seen:
-        assert len(scraper.scrapes) == 1
+        assert len(list(scraper.scrapes)) == 1
         entered = time.time()
-    assert len(scraper.scrapes) == 2
-    assert scraper.scrapes[0].time < entered < scraper.scrapes[1].time
+    assert len(list(scraper.scrapes)) == 2
+    assert [scrape.time < entered for scrape in scraper.scrapes] == [True, False]
     assert seen.relists == 0
 
 
@@ -127,7 +127,7 @@ def test_a_scraper_that_breaks_is_told_to_who_waits(api: ApiServer):
     class Broken(Scraper):
         async def _read(self, *arguments) -> None:
             await super()._read(*arguments)
-            if len(self.scrapes) > 2:
+            if len(list(self.scrapes)) > 2:
                 raise CollectError("The disk is full.")
 
     with observer(api, Broken([], 0.1)) as seen, pytest.raises(CollectError, match="The disk is full"):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from analysis.samples import SampleWriter
 from csscgen.scraping import HARNESS, Scrape, Scraper, Target, process_usage, prune
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.servers import Pages, text
@@ -150,25 +149,6 @@ async def test_a_target_that_hangs_for_good_is_down():
             pass
         assert time.monotonic() - began < 2
     assert {samples(scrape).get(UP) for scrape in of(scraper, "a") if scrape.asked} == {0}
-
-
-@asynchronous
-async def test_what_came_late_is_written_in_the_order_of_time(tmp_path: Path):
-    written: list[float] = []
-
-    class Writer(SampleWriter):
-        def write(self, time, target, samples):
-            written.append(time)
-            super().write(time, target, samples)
-
-    async with Pages({"a": slow}) as pages:
-        scraper = Scraper([Target("a", pages.url("a"), os.getpid())], 0.1)
-        async with scraping(scraper):
-            await asyncio.sleep(0.3)
-    with Writer(tmp_path / "metrics.parquet") as writer:
-        scraper.write(writer)
-    assert written == sorted(written)
-    assert [s.time for s in scraper.scrapes] != written
 
 
 @asynchronous

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
+from infra.engine.cancellation import pause
 from infra.engine.values import Properties
 from workloads.errors import EngineError
 
@@ -157,7 +158,7 @@ def retried(call: Callable[[], T], deadline: float) -> T:
         except (UnknownKindError, UnreachableError):
             if time.monotonic() + delay > deadline:
                 raise
-        time.sleep(delay)
+        pause(delay)
     raise AssertionError("unreachable: the delays never end")
 
 
@@ -167,7 +168,7 @@ def polled(check: Callable[[], T | None], deadline: float) -> T | None:
         found = check()
         if found is not None or time.monotonic() + delay > deadline:
             return found
-        time.sleep(delay)
+        pause(delay)
     return None
 
 

@@ -1,0 +1,119 @@
+"""What ends a command from outside of what it is doing: Ctrl-C, SIGTERM, SIGHUP, and the watchdog of its processes.
+
+All of them arrive in the main thread as one exception, which is a KeyboardInterrupt because that alone passes through
+event loops and through ``except Exception``. It arrives once: what follows is teardown, and a second one in the middle
+of that would leave things half done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from workloads.errors import ProjectError
+
+WAKE = signal.SIGUSR1
+"""Wakes the main thread from whatever it waits for."""
+USERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 0.05
+STOPPING = b"Stopping what was started; this takes a few seconds.\n"
+
+
+class Interruption(KeyboardInterrupt):
+    """The command is to end now: with ``cause``, or because somebody asked for it."""
+
+    def __init__(self, cause: ProjectError | None = None) -> None:
+        super().__init__(*([str(cause)] if cause else []))
+        self.cause = cause
+
+
+class Interrupts:
+    """Takes the signals of one command while :func:`interruptible` is entered."""
+
+    def __init__(self) -> None:
+        self._main = threading.main_thread().ident
+        self._raised = False
+        self._shielded = False
+        self._asked = False
+        self._cause: ProjectError | None = None
+
+    def interrupt(self, cause: ProjectError) -> None:
+        """Ends the command with ``cause``, from any thread; the first cause counts."""
+        if self._cause is None:
+            self._cause = cause
+            self._wake()
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """What is done inside is done to its end; an interruption that comes meanwhile is raised after it."""
+        before, self._shielded = self._shielded, True
+        try:
+            yield
+        finally:
+            self._shielded = before
+            if not before and not self._raised and (self._asked or self._cause) and sys.exc_info()[1] is None:
+                self._raise()
+
+    def for_good(self) -> None:
+        """From here on nothing is interrupted any more: teardown leaves less behind than what cuts it short."""
+        self._raised = True
+
+    def take(self, number: int, _frame: FrameType | None) -> None:
+        """The handler of every signal."""
+        if number != WAKE and (self._raised or self._shielded):
+            os.write(2, STOPPING)  # print is not for signal handlers
+        self._asked = self._asked or number != WAKE
+        if not self._raised and not self._shielded:
+            self._raise()
+
+    def lost(self, report: Any) -> bool:
+        """Whether what Python could not raise, in a finalizer for example, was an interruption; it is raised anew."""
+        if not isinstance(report.exc_value, Interruption):
+            return False
+        self._raised = False
+        threading.Timer(AGAIN_SECONDS, self._wake).start()
+        return True
+
+    def _raise(self) -> None:
+        self._raised = True
+        raise Interruption(None if self._asked else self._cause)
+
+    def _wake(self) -> None:
+        if self._main is not None:
+            with suppress(ProcessLookupError):
+                signal.pthread_kill(self._main, WAKE)
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupts]:
+    """Makes a command interruptible. Raises the cause of an interruption, KeyboardInterrupt if a person is it.
+
+    In any thread but the main one nothing can be interrupted, and a cause is only kept.
+    """
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        interrupts._main = None
+        yield interrupts
+        return
+    # What is ignored stays so: nohup would have it like that.
+    taken = [number for number in (*USERS, WAKE) if signal.getsignal(number) is not signal.SIG_IGN]
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda report: None if interrupts.lost(report) else hook(report)
+    before = {number: signal.signal(number, interrupts.take) for number in taken}
+    try:
+        yield interrupts
+    except Interruption as interruption:
+        if interruption.cause is not None:
+            raise interruption.cause from None
+        raise KeyboardInterrupt from None
+    finally:
+        interrupts.for_good()
+        for number, old in before.items():
+            signal.signal(number, old)
+        sys.unraisablehook = hook

@@ -1,0 +1,120 @@
+"""Goes on with a run whose harness was killed: what it had written is where the watch is taken up again.
+
+Between the last checkpoint and the resume nothing was watched. What happened then is known by its outcome and by the
+API server's clock, and has no local time: null, and not the moment at which it was found. So the startup of such a pod
+is none of the figures, and ``run.json`` says from when to when nothing was watched.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from csscgen.checkpoints import EVENTS, PODS, REQUESTS
+from csscgen.journal import Story
+from csscgen.loading import Request
+from csscgen.tracking import Pod, Tracker
+from workloads.ratify.objects import Plan
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a run had seen when it was cut off. ``sent`` is when its load began, epoch seconds."""
+
+    pods: list[dict[str, Any]]
+    requests: list[Request]
+    events: list[dict[str, Any]]
+    sent: float
+
+    @classmethod
+    def read(cls, folder: Path) -> Watched | None:
+        """What the run in a folder had seen; None if it had sent nothing of its load."""
+        sent = Story.read(folder).sent
+        if sent is None:
+            return None
+        requests = [Request(**line) for line in _lines(folder / REQUESTS)]
+        return cls(_lines(folder / PODS), requests, _lines(folder / EVENTS), sent)
+
+    def tracker(self, plan: Plan) -> Tracker:
+        """A tracker that goes on from here."""
+        return ResumedTracker(plan, self)
+
+
+class ResumedTracker(Tracker):
+    """Follows a plan that was followed before. What the first LIST shows and nobody saw happen has no local time."""
+
+    def __init__(self, plan: Plan, before: Watched, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(plan, clock)
+        self._before = {(one["namespace"], one["name"]): one for one in before.pods if one["name"]}
+        self._since = before.sent
+        self._listing = False
+        self.events = list(before.events)
+        for one in before.pods:
+            workload = one["workload"].rpartition("/")[2]
+            if one["name"] is None and one["end"] == "denied" and workload in self.denials:
+                self.denials[workload].reasons[one["reason"]] += 1
+        for request in before.requests:
+            if request.status == "failed" and request.workload in self.denials:
+                self.denials[request.workload].final = True
+
+    def on_pod(self, kind: str, pod: dict[str, Any]) -> None:
+        self._listing = kind == "LISTED"
+        if self._listing:
+            self._recall(pod)
+        super().on_pod("ADDED" if self._listing else kind, pod)
+        self._listing = False
+
+    def on_event(self, kind: str, event: dict[str, Any]) -> None:
+        # What was told since the load began is this run's, even if nobody was there to hear it.
+        listed = kind == "LISTED" and _last(event) >= self._since
+        super().on_event("ADDED" if listed else kind, event)
+
+    def _recall(self, pod: dict[str, Any]) -> None:
+        """Takes over what was known of a pod."""
+        metadata = pod["metadata"]
+        known = self._before.get((metadata["namespace"], metadata["name"]))
+        if known is None or metadata["uid"] in self.pods:
+            return
+        workload = known["workload"].rpartition("/")[2]
+        record = Pod(metadata["name"], metadata["namespace"], workload, known["node"])
+        for milestone, times in known["milestones"].items():
+            if times["server"] is not None:
+                record.server[milestone] = times["server"]
+            if times["local"] is not None:
+                record.local[milestone] = times["local"]
+        if known["end"] == "ready":
+            self.ready += 1
+        self.pods[metadata["uid"]] = record
+        self._seen[workload] += 1
+
+    def _reach(self, record: Pod, milestone: str, server: float | None) -> None:
+        seen = milestone in record.local
+        super()._reach(record, milestone, server)
+        if self._listing and not seen:
+            record.local[milestone] = None
+
+
+def gap(folder: Path) -> dict[str, Any]:
+    """From when until now nothing was watched."""
+    story = Story.read(folder)
+    seen = [file.stat().st_mtime for file in map(folder.joinpath, (PODS, "metrics.spool")) if file.exists()]
+    return {"step": story.step, "from": max([*seen, story.last_seen or 0.0]), "to": time.time()}
+
+
+def _last(event: dict[str, Any]) -> float:
+    """When an event last happened, epoch seconds; it is told in whole seconds, so up to one too early."""
+    text = event.get("lastTimestamp") or (event.get("series") or {}).get("lastObservedTime") or event.get("eventTime")
+    return datetime.fromisoformat(text).timestamp() + 1 if text else 0.0
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """The lines of a checkpoint; none if there was none yet."""
+    try:
+        return [json.loads(line) for line in file.read_bytes().splitlines()]
+    except (OSError, ValueError):
+        return []
