@@ -16,7 +16,7 @@ from infra.engine.state import FILE
 from infra.local import tools
 from infra.local.running import end_all
 from infra.local.sockets import is_free, owner, release
-from workloads.errors import UsageError
+from workloads.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from csscgen.artifacts.signing import Signer
@@ -149,11 +149,17 @@ def destroy(context: Context, *, shared: bool) -> None:
 def _remove(context: Context, stack: Stack) -> None:
     """Destroys one stack, then whatever of it no state knows: stray processes, ports, files that a kill left."""
     folder, files = context.state / stack.name, context.files(stack)
+    failure: EngineError | None = None
     try:
         context.engine.destroy(stack.name, stack.config, _teller(context))
-    finally:
-        if stack.settings.platform == "local" and (strays := end_all(files)):
-            context.progress.say(f"  stopped what no state knew: {', '.join(strays)}")
+    except EngineError as error:
+        failure = error
+    if stack.settings.platform == "local" and (strays := end_all(files)):
+        context.progress.say(f"  stopped what no state knew: {', '.join(strays)}")
+    if failure is not None:
+        raise failure
+    if stack.settings.platform != "local":
+        return
     release(files)
     shutil.rmtree(files, ignore_errors=True)
     for draft in folder.glob("*.tmp"):

@@ -60,7 +60,8 @@ class EmbeddedEngine:
         if not self._folder(stack).exists():
             return Outcome({}, {}, ())
         progress = Progress(on_step)
-        self._set_aside_unreadable(stack)
+        if config.get("platform", "local") == "local":
+            self._set_aside_unreadable(stack)
         with self._opened(stack) as state, importable(self._root):
             Deleter(state, self._registry(stack), progress, threading.Event()).destroy()
             self._raise_failures(stack, progress, None)
@@ -73,7 +74,8 @@ class EmbeddedEngine:
         return not self._load(stack).empty()
 
     def _set_aside_unreadable(self, stack: str) -> None:
-        """What a file says that cannot be read is lost to this engine; who destroys goes by the processes' marks."""
+        """What a file says that cannot be read is lost to this engine. All that a local stack has made can be found
+        without it: processes by their marks, files and ports by their folder."""
         with stack_lock(self._folder(stack), stack):
             try:
                 self._load(stack)

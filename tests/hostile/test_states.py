@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.hostile.cases import MB_10, Case, Csscgen, assert_refused
 from tests.hostile.conftest import Project
 
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-ADVICE = ("The state file ", "state.json cannot be read", "Restore it, or remove what the stack made by hand")
+ADVICE = ("The state file ", "state.json cannot be read", "Restore it; or run `csscgen destroy --stack local-smoke`")
 RESOURCE = {"urn": "urn:pulumi:x::p::t::n", "type": "t", "name": "n", "custom": True, "id": "1"}
 
 
@@ -71,20 +72,43 @@ FILES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("command", ["outputs", "destroy"])
-@pytest.mark.parametrize("name", FILES)
-def test_a_state_file(project: Project, csscgen: Csscgen, name: str, command: str) -> None:
-    case = FILES[name]
-    content = case.given if isinstance(case.given, bytes) else case.given.encode()
+def put(project: Project, case: Case) -> Path:
+    """The state file of a case, and a key beside it."""
     file = project.state / "local-smoke" / "state.json"
     file.parent.mkdir(parents=True)
-    file.write_bytes(content)
+    file.write_bytes(case.given if isinstance(case.given, bytes) else case.given.encode())
     (project.state / "key").write_bytes(base64.b64encode(b"k" * 32))
+    return file
 
-    assert_refused(csscgen(command, "--stack", "local-smoke"), case)
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_state_file(project: Project, csscgen: Csscgen, name: str) -> None:
+    file = put(project, FILES[name])
+    content = file.read_bytes()
+
+    assert_refused(csscgen("outputs", "--stack", "local-smoke"), FILES[name])
 
     assert file.read_bytes() == content
     assert sorted(each.name for each in file.parent.iterdir()) == ["state.json"]
+    assert (project.state / "key").read_bytes() == base64.b64encode(b"k" * 32)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_state_file_is_kept_by_a_destroy(project: Project, csscgen: Csscgen, name: str) -> None:
+    case = FILES[name]
+    file = put(project, case)
+    content = file.read_bytes()
+
+    said = csscgen("destroy", "--stack", "local-smoke")
+
+    if case.code == 1:  # it is none, and what the stack made is found without it
+        assert said.code == 0
+        assert "the state file that could not be read is kept as" in said.err
+    else:  # it is one, and has to be opened
+        assert_refused(said, case)
+    (kept,) = file.parent.iterdir()
+    assert kept.name.startswith("state.json.unreadable-" if case.code == 1 else "state.json")
+    assert kept.read_bytes() == content
     assert (project.state / "key").read_bytes() == base64.b64encode(b"k" * 32)
 
 
