@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 
 from csscgen.cluster import ApiError, Cluster
+from csscgen.interruptions import run
 from workloads.errors import DeadlineError, reason
 from workloads.ratify.objects import Plan
 
@@ -29,7 +30,7 @@ def await_enforcement(
 
     Raises DeadlineError if it is not armed at the deadline.
     """
-    return asyncio.run(_await(kubeconfig, plan, host, mutation, deadline or DEADLINE_SECONDS))
+    return run(_await(kubeconfig, plan, host, mutation, deadline or DEADLINE_SECONDS))
 
 
 async def _await(kubeconfig: str, plan: Plan, host: str, mutation: bool, deadline: float) -> float:

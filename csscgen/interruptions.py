@@ -7,17 +7,19 @@ of that would leave things half done.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from workloads.errors import ProjectError
 
+T = TypeVar("T")
 WAKE = signal.SIGUSR1
 """Wakes the main thread from whatever it waits for."""
 USERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,6 +44,7 @@ class Interrupts:
         self._shielded = False
         self._asked = False
         self._cause: ProjectError | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     def interrupt(self, cause: ProjectError) -> None:
         """Ends the command with ``cause``, from any thread; the first cause counts."""
@@ -57,8 +60,8 @@ class Interrupts:
             yield
         finally:
             self._shielded = before
-            if not before and not self._raised and (self._asked or self._cause) and sys.exc_info()[1] is None:
-                self._raise()
+            if sys.exc_info()[1] is None:
+                self._raise_what_came()
 
     def for_good(self) -> None:
         """From here on nothing is interrupted any more: teardown leaves less behind than what cuts it short."""
@@ -69,8 +72,30 @@ class Interrupts:
         if number != WAKE and (self._raised or self._shielded):
             os.write(2, STOPPING)  # print is not for signal handlers
         self._asked = self._asked or number != WAKE
-        if not self._raised and not self._shielded:
+        if self._raised or self._shielded:
+            return
+        task, self._task = self._task, None
+        if task is None:
             self._raise()
+        else:  # an exception out of nowhere would leave an event loop with tasks that nobody awaits
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Like ``asyncio.run``; an interruption cancels the coroutine, and is raised when that has ended."""
+
+        async def main() -> T:
+            self._task = asyncio.current_task()
+            return await coroutine
+
+        try:
+            result = asyncio.run(main())
+        except asyncio.CancelledError:
+            self._raise_what_came()
+            raise
+        finally:
+            self._task = None
+        self._raise_what_came()
+        return result
 
     def lost(self, report: Any) -> bool:
         """Whether what Python could not raise, in a finalizer for example, was an interruption; it is raised anew."""
@@ -79,6 +104,10 @@ class Interrupts:
         self._raised = False
         threading.Timer(AGAIN_SECONDS, self._wake).start()
         return True
+
+    def _raise_what_came(self) -> None:
+        if (self._asked or self._cause) and not self._raised and not self._shielded:
+            self._raise()
 
     def _raise(self) -> None:
         self._raised = True
@@ -101,11 +130,13 @@ def interruptible() -> Iterator[Interrupts]:
         interrupts._main = None
         yield interrupts
         return
+    global _current
     # What is ignored stays so: nohup would have it like that.
     taken = [number for number in (*USERS, WAKE) if signal.getsignal(number) is not signal.SIG_IGN]
     hook = sys.unraisablehook
     sys.unraisablehook = lambda report: None if interrupts.lost(report) else hook(report)
     before = {number: signal.signal(number, interrupts.take) for number in taken}
+    _current = interrupts
     try:
         yield interrupts
     except Interruption as interruption:
@@ -114,6 +145,18 @@ def interruptible() -> Iterator[Interrupts]:
         raise KeyboardInterrupt from None
     finally:
         interrupts.for_good()
+        _current = None
         for number, old in before.items():
             signal.signal(number, old)
         sys.unraisablehook = hook
+
+
+_current: Interrupts | None = None
+"""What takes the signals now, if anything does."""
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Like ``asyncio.run``, in a command that may be interrupted or in none."""
+    if _current is None or threading.current_thread() is not threading.main_thread():
+        return asyncio.run(coroutine)
+    return _current.run(coroutine)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from csscgen.cluster import ApiError, Cluster
+from csscgen.interruptions import run
 from workloads.errors import ClusterError
 
 CONFLICT = 409
@@ -53,7 +54,7 @@ def create(
     ``on_answer`` is told of each at once. ``again`` says that one may be there already: its answer was not heard.
     Raises ClusterError if the kubeconfig cannot be used.
     """
-    return asyncio.run(_create(kubeconfig, bodies, rate, on_answer, again))
+    return run(_create(kubeconfig, bodies, rate, on_answer, again))
 
 
 async def _create(

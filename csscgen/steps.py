@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from csscgen import sharing
 from csscgen.context import Context, needed_tools
+from csscgen.interruptions import run
 from csscgen.stackfiles import Stack
 from infra.engine import StepEvent
 from infra.engine.state import FILE
@@ -113,7 +113,7 @@ def seed(context: Context) -> dict[str, Any]:
     def tell(progress: SeedProgress) -> None:
         context.progress.update(f"{progress.stage} {progress.done} of {progress.images} images")
 
-    report = asyncio.run(
+    report = run(
         seed(
             sets,
             registry=str(context.outputs()["registry"]),
