@@ -139,7 +139,7 @@ class Scraper:
         page = None
         if target.url is not None:
             try:
-                async with session.get(target.url) as response:
+                async with session.get(target.url, allow_redirects=False) as response:
                     body = await response.read()
                     page = prune(target.name, body) if response.status == 200 else None
             except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError

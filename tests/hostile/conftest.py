@@ -38,7 +38,12 @@ def csscgen(capsys: pytest.CaptureFixture[str]) -> Csscgen:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    there = Project(tmp_path / "project")
+    return make_project(tmp_path, monkeypatch)
+
+
+def make_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project in this folder, and in the environment."""
+    there = Project(folder / "project")
     there.root.mkdir()
     for name in ("Pulumi.yaml", "__main__.py"):
         shutil.copy(ROOT / name, there.root)
@@ -46,6 +51,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(there.root)
     monkeypatch.setenv("CSSCGEN_STATE", str(there.state))
     monkeypatch.setenv("CSSCGEN_RUNS", str(there.runs))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.setenv("PATH", "/nonexistent")
     return there
