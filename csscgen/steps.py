@@ -110,6 +110,8 @@ def seed(context: Context) -> dict[str, Any]:
     in_use = {images.variant for images in sets}
     refused = {kind: who for kind, who in shared["refusedSigners"].items() if kind in in_use}
 
+    logins = shared.get("credentials")
+
     def tell(progress: SeedProgress) -> None:
         context.progress.update(f"{progress.stage} {progress.done} of {progress.images} images")
 
@@ -120,6 +122,7 @@ def seed(context: Context) -> dict[str, Any]:
             signer=_signer(shared["signingKeyFile"], shared["signingCertificate"]),
             refused={kind: _signer(who["keyFile"], who["certificate"]) for kind, who in refused.items()},
             waiter=tools.path("waiter"),
+            credentials=Path(logins["push"]) if logins else None,
             on_progress=tell,
         )
     )

@@ -111,6 +111,26 @@ class Registry:
     port: int = setting(
         0, "Port of the first region's registry, the others follow; 0 for free ones.", minimum=0, maximum=65_000
     )
+    storage: Literal["memory", "disk"] = setting(
+        "memory", "Where the emulator keeps contents: disk for ones that outlast its process."
+    )
+    login: bool = setting(
+        True,
+        "Whether the emulator asks for logins, as ACR does: each operation costs Ratify a 401 and a token as well.",
+    )
+    anonymousPull: bool = setting(False, "Whether the emulator gives tokens to pull to those without a login.")
+    tokenSeconds: int = setting(
+        3600, "How long an access token of the emulator is good for.", unit="s", minimum=1, maximum=86_400
+    )
+    referrersApi: bool = setting(True, "Whether the emulator has the referrers API; off for the tags in its place.")
+    referrersPage: int = setting(100, "Referrers that a page of the emulator's lists has.", minimum=1, maximum=10_000)
+    dataEndpoint: bool = setting(
+        True, "Whether the emulator sends GETs of blobs on to a data endpoint (307), as ACR does."
+    )
+    latencyMs: float = setting(0, "How long the emulator holds each answer back.", unit="ms", minimum=0, maximum=60_000)
+    bandwidthMbps: float | None = setting(
+        None, "Link that all answers of an emulated registry share; null for no limit.", unit="Mbit/s", minimum=0.001
+    )
 
 
 @dataclass(frozen=True)
@@ -311,9 +331,14 @@ class Settings:
     @property
     def shared_part(self) -> dict[str, Any]:
         """What a shared stack makes of its settings, to be compared: a run cannot change it for once."""
+        registry = {key: value for key, value in asdict(self.registry).items() if key not in ("size", "port")}
         regions = [asdict(region) for region in self.registry.regions]
+<<<<<<< HEAD
         signing = {**asdict(self.signing), "refused": sorted(REFUSED_SIGNERS)}
         return {"kind": self.registry.kind, "regions": regions, "signing": signing}
+=======
+        return {"registry": {**registry, "regions": regions}, "signing": asdict(self.signing)}
+>>>>>>> 1d89215 (wip: the emulated registry as ACR in full)
 
     @property
     def plan(self) -> Plan:

@@ -1,42 +1,64 @@
-"""Registry sizes as data: what a registry admits per minute before it answers 429.
+"""Registry sizes: what a registry admits per minute before it answers 429.
 
-Azure Container Registry throttles with token buckets per category of request. Microsoft publishes the limits of a SKU
-(learn.microsoft.com, "Container registry service tiers", 2026-08), calls them approximate, and raises them on request;
-what a region of size XS, S, M or L adds or takes away is internal to the service. The sizes here are a model, and every
-report names the one that was used: XS is the published Standard row, S the Premium row, M and L three and ten times
-Premium, so that L is a registry that is not the bottleneck of a run with every cache off.
+Azure Container Registry throttles with token buckets per category of request, for the registry and for each identity.
+The figures, their sources and what is a model are in registries.yaml, next to this file; it is read when a size is
+asked for. Every report names the size that was used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal, get_args
 
-Category = Literal["read", "write", "list_referrers"]
+Category = Literal["read", "write", "delete", "list_referrers", "oauth"]
 """What a request is charged to. Listing referrers is charged to ``read`` as well."""
 
 SizeName = Literal["XS", "S", "M", "L"]
 
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 SIZE_NAMES: tuple[SizeName, ...] = get_args(SizeName)
+FILE = Path(__file__).with_suffix(".yaml")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Requests per minute of one category."""
+
+    registry: int
+    """For all callers together."""
+    identity: int | None = None
+    """For each identity; None where there is no such limit."""
 
 
 @dataclass(frozen=True)
 class RegistrySize:
-    """The requests per minute that a registry of one size admits, by category, for all callers together."""
+    """What a registry of one size admits."""
 
     name: SizeName
-    per_minute: dict[Category, int]
+    limits: Mapping[Category, Limit]
+    charge_challenges: bool = False
+    """Whether a request that is answered 401 is charged too."""
 
 
-_ROWS: tuple[tuple[SizeName, int, int, int], ...] = (
-    ("XS", 10_000, 2_000, 500),
-    ("S", 20_000, 4_000, 2_000),
-    ("M", 60_000, 12_000, 6_000),
-    ("L", 200_000, 40_000, 20_000),
-)
+@cache
+def sizes() -> Mapping[SizeName, RegistrySize]:
+    """The sizes by name."""
+    import yaml
 
-SIZES: dict[SizeName, RegistrySize] = {
-    name: RegistrySize(name, {"read": read, "write": write, "list_referrers": referrers})
-    for name, read, write, referrers in _ROWS
-}
+    known = yaml.safe_load(FILE.read_text())
+    return {
+        name: RegistrySize(
+            name, _limits(known["skus"][row["sku"]], row["factor"]), charge_challenges=known["chargeChallenges"]
+        )
+        for name, row in known["sizes"].items()
+    }
+
+
+def _limits(sku: Mapping[Category, Mapping[str, int]], factor: int) -> Mapping[Category, Limit]:
+    """A SKU's row times a factor, in the order of CATEGORIES."""
+    return {
+        category: Limit(**{scope: count * factor for scope, count in sku[category].items()}) for category in CATEGORIES
+    }

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from oras.container import Container  # type: ignore[import-untyped]
 from yarl import URL
 
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
+from csscgen.artifacts.logins import read_login
 from csscgen.artifacts.transport import Answer, Traffic, Transport
 from workloads.errors import RegistryError, UsageError
 
@@ -38,7 +40,8 @@ ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}
 class RegistryClient:
     """An async context manager for one registry, given as ``host`` or ``host:port``.
 
-    Plain HTTP on loopback, HTTPS with verification otherwise. Every method raises RegistryError when
+    Plain HTTP on loopback, HTTPS with verification otherwise. ``credentials`` is the docker config.json
+    with the login to it, None for a registry that asks for none. Every method raises RegistryError when
     the registry refuses for good or cannot be reached.
     """
 
@@ -49,10 +52,12 @@ class RegistryClient:
         allowed: Collection[str] = (),
         concurrency: int = CONCURRENCY,
         patience: float = PATIENCE,
+        credentials: Path | None = None,
     ) -> None:
         base = own_registry(registry, allowed)
+        login = read_login(credentials, registry) if credentials else None
         self.registry = registry
-        self._transport = Transport(base, concurrency=concurrency, patience=patience)
+        self._transport = Transport(base, concurrency=concurrency, patience=patience, login=login)
         self._single_post = True
         self._referrers_api = True
         self._container = cache(lambda repository: Container(f"{registry}/{repository}"))
@@ -77,23 +82,24 @@ class RegistryClient:
     async def blob_exists(self, repository: str, digest: str) -> bool:
         url = self._url(self._container(repository).get_blob_url(digest))
         # 307: some registries keep blobs elsewhere, and say where only for those that they have.
-        answer = await self._transport.request("HEAD", url, expect=(200, 307, 404))
+        answer = await self._transport.request("HEAD", url, expect=(200, 307, 404), scope=_scope(repository))
         return answer.status != 404
 
     async def upload_blob(self, repository: str, blob: Content) -> None:
         """One request where the registry takes it, else a second one to where it says."""
+        scope = _scope(repository)
         uploads = self._url(self._container(repository).upload_blob_url())
         digest = f"digest={quote(blob.descriptor.digest, safe='')}"
         headers = {"Content-Type": "application/octet-stream"}
         if self._single_post and len(blob.data) <= SINGLE_POST_LIMIT:
             answer = await self._transport.request(
-                "POST", f"{uploads}?{digest}", expect=(201, 202), data=blob.data, headers=headers
+                "POST", f"{uploads}?{digest}", expect=(201, 202), data=blob.data, headers=headers, scope=scope
             )
             if answer.status == 201:
                 return
             self._single_post = False
         else:
-            answer = await self._transport.request("POST", uploads, expect=(202,))
+            answer = await self._transport.request("POST", uploads, expect=(202,), scope=scope)
         location = answer.headers.get("Location")
         if location is None:
             raise RegistryError(
@@ -101,7 +107,7 @@ class RegistryClient:
                 "where it goes (no Location). It does not keep to the distribution specification."
             )
         target = f"{location}{'&' if '?' in location else '?'}{digest}"
-        await self._transport.request("PUT", target, expect=(201,), data=blob.data, headers=headers)
+        await self._transport.request("PUT", target, expect=(201,), data=blob.data, headers=headers, scope=scope)
 
     async def delete_blob(self, repository: str, digest: str) -> None:
         """Delete a blob; one that is not there is fine. RegistryError where the registry deletes none."""
@@ -121,6 +127,7 @@ class RegistryClient:
             expect=(201,),
             data=manifest.data,
             headers={"Content-Type": manifest.descriptor.media_type},
+            scope=_scope(repository),
         )
         return "OCI-Subject" in answer.headers
 
@@ -142,18 +149,20 @@ class RegistryClient:
             self._url(self._container(repository).manifest_url(reference)),
             expect=(200, 404),
             headers={"Accept": f"{IMAGE_MANIFEST}, {IMAGE_INDEX}"},
+            scope=_scope(repository),
         )
 
     async def tags(self, repository: str) -> list[str]:
         """Every tag of a repository; none if there is no such repository."""
         url = self._url(self._container(repository).tags_url())
-        pages = await self._pages(url)
+        pages = await self._pages(url, repository)
         return [tag for page in pages or () for tag in page.get("tags") or ()]
 
     async def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
         """The descriptors of everything that has the manifest ``digest`` as its subject."""
         if self._referrers_api:
-            pages = await self._pages(f"{self._scheme}://{self.registry}/v2/{repository}/referrers/{digest}")
+            url = self._url(f"{self.registry}/v2/{repository}/referrers/{digest}")
+            pages = await self._pages(url, repository)
             if pages is not None:
                 return [entry for page in pages for entry in page.get("manifests") or ()]
         tag = _referrers_tag(digest)
@@ -172,12 +181,12 @@ class RegistryClient:
         index = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": list(entries)}
         await self.put_manifest(repository, _referrers_tag(digest), Content.of_json(IMAGE_INDEX, index))
 
-    async def _pages(self, url: str) -> list[dict[str, Any]] | None:
+    async def _pages(self, url: str, repository: str) -> list[dict[str, Any]] | None:
         """All pages of a list, following the links; None if there is no such list."""
         pages: list[dict[str, Any]] = []
         following: URL | str | None = url
         while following is not None:
-            answer = await self._transport.request("GET", following, expect=(200, 404))
+            answer = await self._transport.request("GET", following, expect=(200, 404), scope=_scope(repository))
             if answer.status == 404:
                 return None
             pages.append(self._document(answer.body, following))
@@ -225,6 +234,11 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _scope(repository: str) -> str:
+    """What the one token for a repository covers."""
+    return f"repository:{repository}:pull,push,metadata_read"
 
 
 def _referrers_tag(digest: str) -> str:

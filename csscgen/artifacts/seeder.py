@@ -106,21 +106,26 @@ async def seed(
     concurrency: int = CONCURRENCY,
     patience: float = PATIENCE,
     allowed: Collection[str] = (),
+    credentials: Path | None = None,
     on_progress: Callable[[SeedProgress], None] | None = None,
 ) -> SeedReport:
     """Make the registry hold the images of ``sets``, each with the signatures its set asks for.
 
     ``waiter`` is the binary that the images run. ``concurrency`` is in requests, ``patience`` the
     seconds that one request waits in all for a registry that answers 429. ``registry`` must be on
-    loopback, or one of ``allowed``. A set with no signatures makes unsigned images. ``refused`` has the
-    signers of the kinds of negative images that have one of their own (``REFUSED_SIGNERS``).
+    loopback, or one of ``allowed``; ``credentials`` is the docker config.json with the login to it, if
+    it asks for one. A set with no signatures makes unsigned images. ``refused`` has the signers of the
+    kinds of negative images that have one of their own (``REFUSED_SIGNERS``).
 
     Raises UsageError before anything is touched if the registry is not the stack's own or the binary
     cannot be read; RegistryError if the registry fails, or does not hold in the end what it should.
     """
     shared = base(waiter)
     started = time.monotonic()
-    async with RegistryClient(registry, allowed=allowed, concurrency=concurrency, patience=patience) as client:
+    client = RegistryClient(
+        registry, allowed=allowed, concurrency=concurrency, patience=patience, credentials=credentials
+    )
+    async with client:
         seeding = _Seeding(client, signer, refused, shared, list(dict.fromkeys(sets)), on_progress)
         await seeding.push(concurrency)
         pushing = time.monotonic() - started

@@ -3,8 +3,9 @@
 A registry under load answers 429 and sometimes 5xx, or drops a connection, and neither says anything
 about the request. Each request is therefore sent again: after the time that Retry-After names, or a
 jittered exponential back-off. Both are bounded, and what is left is a RegistryError. After a 429 no
-request is sent until the time is over, because the others would be refused too. No redirect is
-followed and no other host is ever asked, whatever an answer says.
+request is sent until the time is over, because the others would be refused too. After a 401 it is
+sent once more, with a new token. No redirect is followed and no other host is ever asked, whatever an
+answer says.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import orjson
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from csscgen.artifacts.logins import Login, Logins
 from workloads.errors import RegistryError
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504})
@@ -58,15 +60,17 @@ class Answer:
 class Transport:
     """At most ``concurrency`` requests at a time to the registry at ``base``, an origin.
 
-    ``patience`` is how long one request waits in all, in seconds, before it is given up.
+    ``patience`` is how long one request waits in all, in seconds, before it is given up; ``login`` is for a
+    registry that asks for one.
     """
 
-    def __init__(self, base: URL, *, concurrency: int, patience: float) -> None:
+    def __init__(self, base: URL, *, concurrency: int, patience: float, login: Login | None = None) -> None:
         self.traffic = Traffic()
         self._base = base
         self._patience = patience
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
+        self._logins = Logins(base, login, self._ask) if login else None
         self._open_at = 0.0  # by time.monotonic(): no request is sent before
 
     async def __aenter__(self) -> Self:
@@ -90,8 +94,12 @@ class Transport:
         expect: Collection[int],
         data: bytes = b"",
         headers: dict[str, str] | None = None,
+        scope: str = "",
     ) -> Answer:
-        """The first answer whose status is one of ``expect``; RegistryError if there is none."""
+        """The first answer whose status is one of ``expect``; RegistryError if there is none.
+
+        ``scope`` is what a token for the request has to cover, where the registry wants one.
+        """
         url = self._base.join(target if isinstance(target, URL) else URL(target, encoded=True))
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             raise RegistryError(
@@ -99,7 +107,11 @@ class Transport:
                 f"{url.authority}. Nothing but the stack's own registry is asked; check its address."
             )
         async with self._slots:
-            return await self._send(method, url, expect, data, headers)
+            return await self._send(method, url, expect, data, headers or {}, scope)
+
+    async def _ask(self, url: URL, headers: dict[str, str]) -> bytes:
+        """A request for a token, within the slot of the request that needs it."""
+        return (await self._send("GET", url, (200,), b"", headers, None)).body
 
     async def _send(
         self,
@@ -107,14 +119,20 @@ class Transport:
         url: URL,
         expect: Collection[int],
         data: bytes,
-        headers: dict[str, str] | None,
+        headers: dict[str, str],
+        scope: str | None,
     ) -> Answer:
+        """``scope`` is None for a request that needs no token."""
+        logins = self._logins if scope is not None else None
+        renewed = False
         waited = 0.0
         failures = 0
         while True:
             waited += await self._wait_open(f"{method} {url.path}", waited)
+            token = await logins.token(scope or "") if logins else None
+            bearer = {"Authorization": f"Bearer {token}"} if token else {}
             try:
-                answer = await self._exchange(method, url, data, headers)
+                answer = await self._exchange(method, url, data, {**headers, **bearer})
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 reason = f"the connection failed ({error or type(error).__name__})"
                 delay = None
@@ -127,6 +145,10 @@ class Transport:
                     self.traffic.throttled += 1
                     self._open_at = max(self._open_at, time.monotonic() + (delay or _backoff(1)))
                     continue
+                if answer.status == 401 and logins and not renewed:
+                    renewed = logins.refused(scope or "", token, answer.headers.get("WWW-Authenticate", ""))
+                    if renewed:
+                        continue
                 if answer.status not in TRANSIENT:
                     raise self._failure(f"{method} {url.path}", reason)
             failures += 1
@@ -137,7 +159,7 @@ class Transport:
             waited += pause
             await asyncio.sleep(pause)
 
-    async def _exchange(self, method: str, url: URL, data: bytes, headers: dict[str, str] | None) -> Answer:
+    async def _exchange(self, method: str, url: URL, data: bytes, headers: dict[str, str]) -> Answer:
         self.traffic.requests += 1
         async with self._session.request(
             method, url, data=data or None, headers=headers, allow_redirects=False

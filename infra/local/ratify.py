@@ -17,8 +17,11 @@ IDENTITIES: Identities = {"ratify": ("ratify", [])}
 NOTATION = "application/vnd.cncf.notary.signature"
 
 
-def configuration(settings: Settings, *, cache: str, certificate: str, trust_policy: dict[str, Any]) -> dict[str, Any]:
-    """Ratify's configuration file. ``cache`` is the folder of its blob cache, ``certificate`` the trust root's file."""
+def configuration(
+    settings: Settings, *, cache: str, certificate: str, trust_policy: dict[str, Any], login: str | None = None
+) -> dict[str, Any]:
+    """Ratify's configuration file. ``cache`` is the folder of its blob cache, ``certificate`` the trust root's file,
+    ``login`` the docker config.json with its logins to the registries."""
     ratify = settings.ratify
     return {
         "logger": {"formatter": "json", "level": ratify.logLevel},
@@ -36,6 +39,7 @@ def configuration(settings: Settings, *, cache: str, certificate: str, trust_pol
                     "localCachePath": cache,
                     "cacheEnabled": ratify.cache,
                     "ttl": ratify.cacheTtlSeconds,
+                    **({"authProvider": {"name": "dockerConfig", "configPath": login}} if login else {}),
                 }
             ],
         },
@@ -90,16 +94,18 @@ class Ratify(pulumi.ComponentResource):
         *,
         certificate: pulumi.Input[str],
         policy: pulumi.Input[dict[str, Any]],
+        login: pulumi.Input[str | None] = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("ratify-perf:local:Ratify", name, None, opts)
-        text = pulumi.Output.from_input(policy).apply(
+        text = pulumi.Output.all(policy, login).apply(
             lambda known: json.dumps(
                 configuration(
                     settings,
                     cache=site.file("ratify/blobs"),
                     certificate=site.file("ratify/trust.crt"),
-                    trust_policy=known,
+                    trust_policy=known[0],
+                    login=known[1],
                 ),
                 indent=2,
                 sort_keys=True,

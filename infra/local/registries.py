@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pulumi
 import yaml
 
+from infra.local.credentials import RegistryCredentials
 from infra.local.site import Site
 from infra.local.tools import MODULES
 from infra.settings import Region, Settings
@@ -18,6 +20,18 @@ def port_name(region: Region) -> str:
     return f"registry-{region.name}"
 
 
+def data_port_name(region: Region) -> str:
+    """The name of the port of a region's data endpoint."""
+    return f"registry-{region.name}-data"
+
+
+def ports(settings: Settings) -> list[str]:
+    """The names of all ports."""
+    regions, emulated = settings.registry.regions, settings.registry.kind == "emulator"
+    names = [port_name(region) for region in regions]
+    return names + [data_port_name(region) for region in regions if emulated and settings.registry.dataEndpoint]
+
+
 def fixed_ports(settings: Settings) -> dict[str, int]:
     """The ports that the user chose: ``registry.port`` for the first region, the next ones for the others."""
     first = settings.registry.port
@@ -25,34 +39,62 @@ def fixed_ports(settings: Settings) -> dict[str, int]:
 
 
 class Registries(pulumi.ComponentResource):
-    """A registry per region. ``hosts`` has each one's region, size and host as in an image reference."""
+    """A registry per region. ``hosts`` has each one's region, size and host as in an image reference, ``credentials``
+    the files with the logins; None where nobody has to log in."""
 
     hosts: list[dict[str, pulumi.Input[str]]]
+    credentials: RegistryCredentials | None = None
 
     def __init__(self, name: str, site: Site, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ratify-perf:local:Registries", name, None, opts)
-        start = {"emulator": self._emulator, "distribution": self._distribution}[settings.registry.kind]
-        self.hosts = []
+        self.hosts = [
+            {
+                "region": region.name,
+                "size": region.size,
+                "host": pulumi.Output.concat("127.0.0.1:", site.ports.of(port_name(region)).apply(str)),
+            }
+            for region in settings.registry.regions
+        ]
+        emulated = settings.registry.kind == "emulator"
+        if emulated and settings.registry.login:
+            self.credentials = RegistryCredentials(
+                "registry-credentials",
+                folder=Path(site.file("registry-credentials")),
+                hosts=[each["host"] for each in self.hosts],
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[site.folder]),
+            )
         for region in settings.registry.regions:
-            start(site, region)
-            host = pulumi.Output.concat("127.0.0.1:", site.ports.of(port_name(region)).apply(str))
-            self.hosts.append({"region": region.name, "size": region.size, "host": host})
+            if emulated:
+                self._emulator(site, region, settings)
+            else:
+                self._distribution(site, region)
         self.register_outputs({"hosts": self.hosts})
 
-    def _emulator(self, site: Site, region: Region) -> None:
-        self._start(
-            site,
-            region,
-            sys.executable,
-            [
-                "-m",
-                "infra.local.registry",
-                f"--size={region.size}",
-                f"--region={region.name}",
-                self._port(site, region),
-            ],
-            env={"PYTHONPATH": str(MODULES.parent)},
-        )
+    def _emulator(self, site: Site, region: Region, settings: Settings) -> None:
+        registry = settings.registry
+        arguments: list[pulumi.Input[str]] = [
+            "-m",
+            "infra.local.registry",
+            f"--size={region.size}",
+            f"--region={region.name}",
+            self._port("--port=", site, port_name(region)),
+            f"--referrers-page={registry.referrersPage if registry.referrersApi else 0}",
+        ]
+        if self.credentials:
+            arguments += [
+                pulumi.Output.concat("--identities=", self.credentials.identities),
+                f"--token-seconds={registry.tokenSeconds}",
+                *(["--anonymous-pull"] if registry.anonymousPull else []),
+            ]
+        if registry.dataEndpoint:
+            arguments.append(self._port("--data-port=", site, data_port_name(region)))
+        if registry.latencyMs:
+            arguments.append(f"--latency-ms={registry.latencyMs:f}")
+        if registry.bandwidthMbps is not None:
+            arguments.append(f"--bandwidth-mbps={registry.bandwidthMbps:f}")
+        if registry.storage == "disk":
+            arguments.append(f"--storage={site.file(f'registry-{region.name}.sqlite')}")
+        self._start(site, region, sys.executable, arguments, env={"PYTHONPATH": str(MODULES.parent)})
 
     def _distribution(self, site: Site, region: Region) -> None:
         text = site.ports.of(port_name(region)).apply(
@@ -101,5 +143,5 @@ class Registries(pulumi.ComponentResource):
         )
 
     @staticmethod
-    def _port(site: Site, region: Region) -> pulumi.Output[str]:
-        return pulumi.Output.concat("--port=", site.ports.of(port_name(region)).apply(str))
+    def _port(flag: str, site: Site, name: str) -> pulumi.Output[str]:
+        return pulumi.Output.concat(flag, site.ports.of(name).apply(str))

@@ -30,8 +30,7 @@ KEY_TYPES: dict[str, Any] = {"ES256": "ec-p256", "PS256": "rsa-2048"}
 
 def shared(settings: Settings, folder: Path) -> None:
     """Registries, signing certificates and trust policy."""
-    regions = [registries.port_name(region) for region in settings.registry.regions]
-    here = site(folder, regions, registries.fixed_ports(settings), {})
+    here = site(folder, registries.ports(settings), registries.fixed_ports(settings), {})
     registry = registries.Registries("registries", here, settings)
     common_name = settings.signing.commonName
 
@@ -53,6 +52,8 @@ def shared(settings: Settings, folder: Path) -> None:
     }
     trusted = [genuine, *(refused[kind] for kind, who in REFUSED_SIGNERS.items() if who.in_trust_store)]
     pulumi.export("registries", registry.hosts)
+    if registry.credentials:
+        pulumi.export("credentials", {"push": registry.credentials.push, "pull": registry.credentials.pull})
     pulumi.export("signingKeyFile", genuine.key_file)
     pulumi.export("signingCertificate", genuine.certificate)
     pulumi.export(
@@ -94,6 +95,7 @@ def run(settings: Settings, folder: Path) -> None:
         settings,
         certificate=common.require_output("trustStore"),
         policy=common.require_output("trustPolicy"),
+        login=common.get_output("credentials").apply(lambda files: files and files["pull"]),
     )
     webhook = gatekeeper.Gatekeeper(
         "gatekeeper", here, plane, settings, after=[access.bindings["gatekeeper"], *_gatekeeper_api(inside)]

@@ -1,13 +1,17 @@
-"""Token buckets: how the emulator decides that a caller has asked too often, and for how long it must wait.
+"""Token buckets: how the emulator decides that a caller has asked too often, and for how long it is told to wait.
 
-ACR throttles with a bucket per category of request, and one request may be charged to several (listing referrers is a
-read as well), so ``debit`` takes any number of buckets and charges all of them or none. Whoever has more buckets, one
-per identity for example, passes more of them.
+``debit`` charges one request to any number of buckets, to all of them or to none: to the registry's and the identity's
+of its category, and for a list of referrers to those of reads too.
 
 Amounts are integers: a bucket of ``per_minute`` tokens refills by ``per_minute`` units in a nanosecond when a token is
-as many units as a minute has nanoseconds. Nothing is rounded, so a caller that waits as long as it was told is always
-admitted, and no window of t seconds admits more than ``per_minute + per_minute * t / 60`` requests. The clock is the
-caller's; time that runs backwards refills nothing.
+as many units as a minute has nanoseconds. Nothing is rounded, and no window of t seconds admits more than
+``per_minute + per_minute * t / 60`` requests. The clock is the caller's; time that runs backwards refills nothing.
+
+**Retry-After.** Microsoft says that it counts down the seconds left in the throttling period, and that a caller can be
+throttled for up to a full minute; what begins a period is not published. The model: a period of a minute begins with
+the first refusal of a bucket, the next one with the first refusal after it has ended. A refused caller is told to wait
+until the period of each bucket that refused it has ended, and never less than until there is a token. So whoever waits
+as told is admitted if nobody else asked; whoever comes earlier is admitted as soon as there is a token.
 """
 
 from __future__ import annotations
@@ -16,18 +20,22 @@ from collections.abc import Sequence
 
 TOKEN = 60 * 10**9
 """Units in a token: the nanoseconds of a minute."""
+PERIOD = 60 * 10**9
+"""Nanoseconds of a throttling period."""
 
 
 class TokenBucket:
     """``per_minute`` tokens (at least 1), full at the start, refilled continuously to ``per_minute`` at most."""
 
-    __slots__ = ("_full", "_level", "_now", "per_minute")
+    __slots__ = ("_full", "_level", "_now", "_period_end", "per_minute", "refusals")
 
     def __init__(self, per_minute: int, now: int) -> None:
         self.per_minute = per_minute
+        self.refusals = 0
         self._full = per_minute * TOKEN
         self._level = self._full
         self._now = now
+        self._period_end = now
 
     def refill(self, now: int) -> int:
         """Bring the level up to ``now`` (nanoseconds), and return it in units."""
@@ -46,17 +54,23 @@ class TokenBucket:
         """Charge one token; only ``debit`` knows whether there is one."""
         self._level -= TOKEN
 
+    def refuse(self, now: int) -> int:
+        """Count a refusal; the nanoseconds that the caller is told to wait. Only for a bucket without a token."""
+        self.refusals += 1
+        if now >= self._period_end:
+            self._period_end = now + PERIOD
+        return max(self._period_end - now, -((self._level - TOKEN) // self.per_minute))
+
 
 def debit(buckets: Sequence[TokenBucket], now: int) -> int:
     """Charge one token to every bucket, or nothing to any.
 
-    Returns 0 when charged, else the nanoseconds from ``now`` until the same call would succeed if nobody else asked.
+    Returns 0 when charged, else the nanoseconds from ``now`` that the caller is told to wait.
     """
     wait = 0
     for bucket in buckets:
-        missing = TOKEN - bucket.refill(now)
-        if missing > 0:
-            wait = max(wait, -(-missing // bucket.per_minute))
+        if bucket.refill(now) < TOKEN:
+            wait = max(wait, bucket.refuse(now))
     if not wait:
         for bucket in buckets:
             bucket.take()

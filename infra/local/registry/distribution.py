@@ -1,8 +1,8 @@
 """The OCI distribution API 1.1: from a request to an answer, without a socket.
 
-Pure but for the storage it changes: paths and methods are told apart here, and nothing here waits, so that every
-request is atomic and the server around it stays replaceable. The catalog and byte ranges of blobs, which the
-specification leaves to a registry, are left out.
+Pure but for the storage it changes: nothing here waits, so that every request is atomic and the server around it stays
+replaceable. The catalog and byte ranges of blobs, which the specification leaves to a registry, are as in CNCF
+distribution.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 """
@@ -12,53 +12,36 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 import orjson
 
-from infra.local.registry.protocol import Answer, Refusal, Request
+from infra.local.registry.blobs import DataEndpoint, blob
+from infra.local.registry.protocol import Answer, Headers, Refusal, Request
+from infra.local.registry.routes import Target
 from infra.local.registry.storage import Repository, Storage
 
 _JSON = (b"content-type", b"application/json")
 _INDEX = (b"content-type", b"application/vnd.oci.image.index.v1+json")
-_OCTETS = (b"content-type", b"application/octet-stream")
 _RANGE = re.compile(rb"(\d{1,18})-(\d{1,18})")
 _PAGE_SIZE = re.compile(r"[0-9]{1,9}")
-
-
-class Target(NamedTuple):
-    """What a path points to: the kind of thing, the repository, and the rest of the path."""
-
-    kind: str
-    name: str
-    reference: str
 
 
 Handler = Callable[[Request, str, str], Answer]
 """A request, its repository's name, and the rest of its path."""
 
 
-def parse(path: str) -> Target:
-    """What a decoded path points to; kind "" is a path that the API does not have. Names may hold slashes."""
-    if path in ("/v2/", "/v2"):
-        return Target("base", "", "")
-    parts = path[4:].rsplit("/", 2)
-    if len(parts) == 3 and path.startswith("/v2/"):
-        name, kind, reference = parts
-        if kind == "uploads":
-            if name.endswith("/blobs"):
-                return Target(kind, name[:-6], reference)
-        elif kind in ("manifests", "blobs", "referrers") or (kind == "tags" and reference == "list"):
-            return Target(kind, name, reference)
-    return Target("", "", "")
-
-
 class Distribution:
-    """The API over a storage."""
+    """The API over a storage.
 
-    def __init__(self, storage: Storage) -> None:
+    ``data`` is where blobs are sent from, None for the registry itself. ``referrers_page`` is the most that a page of
+    referrers has; 0 for a registry without the referrers API.
+    """
+
+    def __init__(self, storage: Storage, data: DataEndpoint | None, referrers_page: int) -> None:
         self._storage = storage
+        self._data = data
+        self._referrers_page = referrers_page
         self._handlers: dict[str, dict[str, Handler]] = {
             "base": {"GET": self._base, "HEAD": self._base},
             "manifests": {
@@ -73,24 +56,23 @@ class Distribution:
                 "POST": self._post_upload,
                 "PATCH": self._patch_upload,
                 "PUT": self._put_upload,
+                "DELETE": self._delete_upload,
             },
             "referrers": {"GET": self._get_referrers, "HEAD": self._get_referrers},
+            "catalog": {"GET": self._get_catalog, "HEAD": self._get_catalog},
             "tags": {"GET": self._get_tags, "HEAD": self._get_tags},
         }
 
     def handle(self, request: Request, target: Target) -> Answer:
-        """The answer to a request for what its path points to; a refusal is an answer too."""
-        try:
-            methods = self._handlers.get(target.kind)
-            if methods is None:
-                raise Refusal("UNSUPPORTED", "no such path in the distribution API", status=404)
-            handler = methods.get(request.method)
-            if handler is None:
-                allow = ", ".join(methods).encode()
-                raise Refusal("UNSUPPORTED", request.method, headers=[(b"allow", allow)])
-            return handler(request, target.name, target.reference)
-        except Refusal as refusal:
-            return refusal.answer()
+        """The answer to a request for what its path points to. Raises Refusal."""
+        methods = self._handlers.get(target.kind)
+        if methods is None:
+            raise Refusal("UNSUPPORTED", "no such path in the distribution API", status=404)
+        handler = methods.get(request.method)
+        if handler is None:
+            allow = ", ".join(methods).encode()
+            raise Refusal("UNSUPPORTED", request.method, headers=[(b"allow", allow)])
+        return handler(request, target.name, target.reference)
 
     def _base(self, request: Request, name: str, reference: str) -> Answer:
         return Answer(200, [_JSON, (b"docker-distribution-api-version", b"registry/2.0")], b"{}")
@@ -105,7 +87,7 @@ class Distribution:
         repository = self._storage.repository_for_push(name)
         manifest = repository.put_manifest(reference, media_type, request.body)
         answer = _created(f"/v2/{name}/manifests/{manifest.digest}", manifest.digest)
-        if manifest.subject:
+        if manifest.subject and self._referrers_page:
             answer.headers.append((b"oci-subject", manifest.subject.encode()))
         return answer
 
@@ -115,7 +97,9 @@ class Distribution:
 
     def _get_blob(self, request: Request, name: str, digest: str) -> Answer:
         content = self._storage.repository(name).blob(digest)
-        return Answer(200, [_OCTETS, (b"docker-content-digest", digest.encode())], content)
+        if self._data is not None and request.method == "GET":
+            return self._data.redirect(name, digest)
+        return blob(request, content, digest)
 
     def _delete_blob(self, request: Request, name: str, digest: str) -> Answer:
         self._storage.repository(name).delete_blob(digest)
@@ -134,13 +118,17 @@ class Distribution:
             source = self._storage.find(parameters.get("from", ""))
             digest = parameters["mount"]
             if source is not None and digest in source.blobs:
-                repository.blobs[digest] = source.blobs[digest]
+                repository.add_blob(source.blobs[digest], digest)
                 return _created(f"/v2/{name}/blobs/{digest}", digest)
         elif "digest" in parameters:
             digest = parameters["digest"]
             repository.put_blob(request.body, digest)
             return _created(f"/v2/{name}/blobs/{digest}", digest)
         return _uploading(202, name, repository.start_upload(), 0)
+
+    def _delete_upload(self, request: Request, name: str, upload: str) -> Answer:
+        self._storage.repository(name).cancel_upload(upload)
+        return Answer(204)
 
     def _patch_upload(self, request: Request, name: str, upload: str) -> Answer:
         content = self._storage.repository(name).upload(upload)
@@ -156,26 +144,32 @@ class Distribution:
         return _created(f"/v2/{name}/blobs/{digest}", digest)
 
     def _get_referrers(self, request: Request, name: str, subject: str) -> Answer:
-        artifact_type = request.parameters().get("artifactType")
+        """The referrers in the order of their digests, a page of them, with a Link to the next if there is one."""
+        if not self._referrers_page:
+            raise Refusal("UNSUPPORTED", "this registry has no referrers API", status=404)
+        parameters = request.parameters()
+        artifact_type = parameters.get("artifactType")
+        count = self._referrers_page
+        if "n" in parameters:
+            count = min(count, _page_size(parameters["n"]))
         # No repository, no referrers: only a registry without this API answers 404 (spec).
         repository = self._storage.find(name) or Repository(name)
-        found = repository.referrers(subject, artifact_type)
+        found, last = repository.referrers(subject, artifact_type, parameters.get("last", ""), count)
         headers = [_INDEX]
         if artifact_type is not None:
             headers.append((b"oci-filters-applied", b"artifactType"))
+        if last and found:
+            headers.append(_link(f"/v2/{name}/referrers/{subject}", {**parameters, "n": str(count), "last": last}))
         return Answer(200, headers, _INDEX_START + b",".join(found) + b"]}")
 
     def _get_tags(self, request: Request, name: str, reference: str) -> Answer:
-        """The tags in order, ``n`` of them after ``last``, with a Link to the next page if there is one."""
-        parameters = request.parameters()
         tags = sorted(self._storage.repository(name).tags)
-        tags = tags[bisect_right(tags, parameters.get("last", "")) :]
-        page = tags[: _page_size(parameters["n"])] if "n" in parameters else tags
-        headers = [_JSON]
-        if page and len(page) < len(tags):
-            following = urlencode({"n": parameters["n"], "last": page[-1]})
-            headers.append((b"link", f'</v2/{name}/tags/list?{following}>; rel="next"'.encode()))
-        return Answer(200, headers, orjson.dumps({"name": name, "tags": page}))
+        page, link = _page(request, f"/v2/{name}/tags/list", tags)
+        return Answer(200, [_JSON, *link], orjson.dumps({"name": name, "tags": page}))
+
+    def _get_catalog(self, request: Request, name: str, reference: str) -> Answer:
+        page, link = _page(request, "/v2/_catalog", self._storage.names())
+        return Answer(200, [_JSON, *link], orjson.dumps({"repositories": page}))
 
 
 _INDEX_START = b'{"schemaVersion":2,"mediaType":"' + _INDEX[1] + b'","manifests":['
@@ -203,6 +197,21 @@ def _check_range(request: Request, size: int) -> None:
     match = _RANGE.fullmatch(header)
     if not match or int(match[1]) != size or int(match[2]) + 1 - size != len(request.body):
         raise Refusal("BLOB_UPLOAD_INVALID", f"{size} bytes have arrived, Content-Range is {header!r}")
+
+
+def _page(request: Request, path: str, names: list[str]) -> tuple[list[str], Headers]:
+    """``n`` of the names after ``last``, and the Link to the next page if there is one. The names are in order."""
+    parameters = request.parameters()
+    names = names[bisect_right(names, parameters.get("last", "")) :]
+    page = names[: _page_size(parameters["n"])] if "n" in parameters else names
+    if not page or len(page) == len(names):
+        return page, []
+    return page, [_link(path, {"n": parameters["n"], "last": page[-1]})]
+
+
+def _link(path: str, parameters: dict[str, str]) -> tuple[bytes, bytes]:
+    """The header field that names the next page (RFC 8288)."""
+    return b"link", f'<{path}?{urlencode(parameters)}>; rel="next"'.encode()
 
 
 def _page_size(value: str) -> int:

@@ -80,7 +80,9 @@ def referrer(document: Document, media_type: str, digest: str, size: int) -> Ref
     if artifact_type:
         descriptor["artifactType"] = artifact_type
     if document.get("annotations"):
-        descriptor["annotations"] = _object(document["annotations"])
+        descriptor["annotations"] = annotations = _object(document["annotations"])
+        if not all(isinstance(value, str) for value in annotations.values()):
+            raise Refusal("MANIFEST_INVALID", "an annotation is not a string")
     return Referrer(artifact_type or "", orjson.dumps(descriptor))
 
 

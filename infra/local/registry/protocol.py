@@ -29,6 +29,10 @@ class Request:
         """The query's parameters; the last one of a name counts."""
         return dict(parse_qsl(self.query)) if self.query else {}
 
+    def values(self, name: str) -> list[str]:
+        """Every value of a parameter of the query."""
+        return [value for key, value in parse_qsl(self.query) if key == name]
+
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key == name), None)
 
@@ -40,12 +44,15 @@ class Answer:
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+    at_once: bool = False
+    """Whether it is not held back by the settings for latency and bandwidth."""
 
 
 CODES: dict[str, tuple[int, str]] = {
     "BLOB_UNKNOWN": (404, "blob unknown to registry"),
     "BLOB_UPLOAD_INVALID": (416, "blob upload invalid"),
     "BLOB_UPLOAD_UNKNOWN": (404, "blob upload unknown to registry"),
+    "DENIED": (403, "requested access to the resource is denied"),
     "DIGEST_INVALID": (400, "provided digest did not match uploaded content"),
     "MANIFEST_BLOB_UNKNOWN": (404, "manifest references a manifest or blob unknown to registry"),
     "MANIFEST_INVALID": (400, "manifest invalid"),
@@ -53,11 +60,15 @@ CODES: dict[str, tuple[int, str]] = {
     "NAME_INVALID": (400, "invalid repository name"),
     "NAME_UNKNOWN": (404, "repository name not known to registry"),
     "PAGINATION_NUMBER_INVALID": (400, "invalid number of results requested"),
+    "RANGE_INVALID": (416, "invalid content range"),
     "SIZE_INVALID": (413, "manifest is larger than 4 MiB"),
     "TOOMANYREQUESTS": (429, "too many requests"),
+    "UNAUTHORIZED": (401, "authentication required"),
+    "UNAVAILABLE": (503, "service unavailable"),
     "UNSUPPORTED": (405, "the operation is unsupported"),
 }
-"""Status and message of each error code: distribution-spec v1.1, "Error Codes", and CNCF distribution for paging."""
+"""Status and message of each error code: distribution-spec v1.1, "Error Codes"; those for numbers and ranges and
+UNAVAILABLE are CNCF distribution's (registry/api/errcode)."""
 
 
 class Refusal(Exception):

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from infra.local.registry.protocol import Answer, Request
 from infra.local.registry.service import Registry
-from workloads.registries import RegistrySize
+from workloads.registries import CATEGORIES, Limit, RegistrySize
 
 unhurried = settings(deadline=None)
 """For property tests: the machine is shared, and how long an example takes says nothing."""
@@ -19,7 +19,7 @@ IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 NOTATION = "application/vnd.cncf.notary.signature"
-AMPLE = RegistrySize("L", {"read": 10**6, "write": 10**6, "list_referrers": 10**6})
+AMPLE = RegistrySize("L", {category: Limit(10**6) for category in CATEGORIES})
 
 
 def digest(content: bytes, algorithm: str = "sha256") -> str:

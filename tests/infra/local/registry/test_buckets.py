@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.registry.buckets import TOKEN, TokenBucket, debit, retry_after
+from infra.local.registry.buckets import PERIOD, TOKEN, TokenBucket, debit, retry_after
 from tests.infra.local.registry.helpers import unhurried
 
 SECOND = 10**9
@@ -42,15 +42,51 @@ def test_who_waits_as_told_is_admitted(limit, steps):
         assert debit([bucket], now) == 0
 
 
-@unhurried
-@given(st.integers(1, 2000))
-def test_the_wait_is_not_longer_than_needed(limit):
-    bucket = TokenBucket(limit, 0)
+def drained(limit: int, now: int = 0) -> TokenBucket:
+    """A bucket of which every token was taken at once."""
+    bucket = TokenBucket(limit, now)
     for _ in range(limit):
-        assert debit([bucket], 0) == 0
-    wait = debit([bucket], 0)
-    assert debit([bucket], wait - 1) == 1
-    assert debit([bucket], wait) == 0
+        assert debit([bucket], now) == 0
+    return bucket
+
+
+@unhurried
+@given(st.integers(1, 300))
+def test_a_token_is_there_when_it_is_refilled_and_not_before(limit):
+    bucket = drained(limit)
+    first = -(-TOKEN // limit)  # nanoseconds until there is one
+    assert debit([bucket], first - 1) > 0
+    assert debit([bucket], first) == 0
+
+
+@unhurried
+@given(st.integers(1, 300), st.lists(st.integers(0, 5 * SECOND), max_size=30))
+def test_the_wait_counts_down_to_the_end_of_the_period_or_the_next_token(limit, steps):
+    bucket = drained(limit)
+    end = 0
+    for now in accumulate(steps):
+        missing = TOKEN - bucket.refill(now)
+        wait = debit([bucket], now)
+        if not wait:
+            continue
+        if now >= end:
+            end = now + PERIOD
+        assert wait == max(end - now, -(-missing // limit))
+
+
+@unhurried
+@given(st.integers(1, 300), st.lists(st.integers(0, 5 * SECOND), max_size=30))
+def test_a_wait_is_never_more_than_a_minute(limit, steps):
+    bucket = drained(limit)
+    for now in accumulate(steps):
+        assert debit([bucket], now) <= PERIOD
+
+
+def test_refusals_are_counted_by_the_buckets_that_refused():
+    one, other = drained(1), TokenBucket(2, 0)
+    for _ in range(3):
+        assert debit([one, other], 0)
+    assert (one.refusals, other.refusals) == (3, 0)
 
 
 @unhurried

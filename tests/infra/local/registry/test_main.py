@@ -18,7 +18,7 @@ import pytest
 
 import infra
 from tests.infra.local.registry.helpers import digest
-from workloads.registries import SIZES
+from workloads.registries import sizes
 
 ROOT = Path(infra.__file__).parent.parent
 COMMAND = [sys.executable, "-m", "infra.local.registry"]
@@ -83,7 +83,7 @@ def test_a_stop_while_it_starts_is_a_clean_end_too():
 def test_a_small_size_throttles_on_the_wire():
     with started("XS") as (_, port):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        limit = SIZES["XS"].per_minute["list_referrers"]
+        limit = sizes()["XS"].limits["list_referrers"].registry
         with contextlib.closing(connection):
             statuses: list[int] = []
             while len(statuses) < 2 * limit and 429 not in statuses:
