@@ -333,12 +333,8 @@ class Settings:
         """What a shared stack makes of its settings, to be compared: a run cannot change it for once."""
         registry = {key: value for key, value in asdict(self.registry).items() if key not in ("size", "port")}
         regions = [asdict(region) for region in self.registry.regions]
-<<<<<<< HEAD
         signing = {**asdict(self.signing), "refused": sorted(REFUSED_SIGNERS)}
-        return {"kind": self.registry.kind, "regions": regions, "signing": signing}
-=======
-        return {"registry": {**registry, "regions": regions}, "signing": asdict(self.signing)}
->>>>>>> 1d89215 (wip: the emulated registry as ACR in full)
+        return {"registry": {**registry, "regions": regions}, "signing": signing}
 
     @property
     def plan(self) -> Plan:

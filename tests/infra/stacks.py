@@ -74,6 +74,8 @@ class Remembering:
             case "local:SigningCertificate":
                 certificate = f"{CERTIFICATE} of {inputs['organization']}{', expired' if inputs['expired'] else ''}"
                 return {"certificate": f"{certificate}\n", "key_file": f"{inputs['folder']}/signing.key"}
+            case "local:RegistryCredentials":
+                return {name: f"{inputs['folder']}/{name}" for name in ("identities", "push", "pull")}
         return {}
 
 

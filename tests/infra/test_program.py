@@ -122,6 +122,52 @@ def test_the_registries_take_the_ports_after_the_first(world):
     assert [registry["host"] for registry in outputs["registries"]] == [f"127.0.0.1:{25_000 + n}" for n in range(4)]
 
 
+def test_who_pushes_and_who_pulls_has_a_login_of_their_own(world):
+    declared = world.up("local-S")
+    shared = world.up("local-shared")
+    credentials = shared.outcome.outputs["credentials"]
+    assert {f"--identities={shared.inputs('registry-credentials')['folder']}/identities"} <= set(
+        shared.inputs("registry-eastus2")["argv"]
+    )
+    config = json.loads(declared.inputs("ratify-config.json")["text"])
+    (store,) = config["store"]["plugins"]
+    assert store["authProvider"] == {"name": "dockerConfig", "configPath": credentials["pull"]}
+    assert credentials["push"] != credentials["pull"]
+
+
+@pytest.mark.parametrize("registry", [{"login": False}, {"kind": "distribution"}])
+def test_a_registry_without_logins_is_asked_without(world, registry):
+    assert "credentials" not in world.up("local-shared", registry=registry).outcome.outputs
+    config = json.loads(world.up("local-S", registry=registry).inputs("ratify-config.json")["text"])
+    assert "authProvider" not in config["store"]["plugins"][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "flag"),
+    [
+        ("storage", "disk", "--storage="),
+        ("anonymousPull", True, "--anonymous-pull"),
+        ("tokenSeconds", 5, "--token-seconds=5"),
+        ("referrersApi", False, "--referrers-page=0"),
+        ("referrersPage", 7, "--referrers-page=7"),
+        ("latencyMs", 2.5, "--latency-ms=2.500000"),
+        ("bandwidthMbps", 100, "--bandwidth-mbps=100.000000"),
+        ("dataEndpoint", True, "--data-port="),
+        ("login", True, "--identities="),
+    ],
+)
+def test_the_emulators_settings_reach_its_command_line(world, key, value, flag):
+    """A value that differs from the default adds its flag, and the default of another kind does not have it."""
+    other = {"dataEndpoint": False, "login": False}.get(key)
+    without = {key: other} if other is not None else {}
+    assert any(word.startswith(flag) for word in argv(world, **{key: value}))
+    assert not any(word.startswith(flag) for word in argv(world, **without))
+
+
+def argv(world, **registry) -> list[str]:
+    return world.up("local-shared", registry=registry).inputs("registry-eastus2")["argv"]
+
+
 @pytest.mark.parametrize("name", WEBHOOKS)
 def test_the_webhooks_cover_pods_and_what_makes_them_but_for_the_system_s(smoke, name):
     rules = webhook(smoke, name)["rules"]

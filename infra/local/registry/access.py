@@ -65,6 +65,8 @@ class Access:
         scopes = _challenged(scope, action) + _challenged(f"repository:{mounted_from(request, target) or ''}", "pull")
         if grant is None:
             raise self._unauthorized(scopes, "invalid_token" if header else None)
+        if target.name and not is_name(target.name):
+            raise Refusal("NAME_INVALID", target.name)
         if self._may(grant, scope, str(action)):
             raise self._unauthorized(scopes, "insufficient_scope")
         raise Refusal("DENIED", f"{grant.identity} may not {action} {scope}")

@@ -21,6 +21,7 @@ from workloads.errors import UsageError
 VERSION = 1
 _SCHEMA = f"""
 CREATE TABLE contents (digest TEXT PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE blobs (repository TEXT, digest TEXT, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
 CREATE TABLE manifests (repository TEXT, digest TEXT, media_type TEXT, content BLOB, PRIMARY KEY (repository, digest));
 CREATE TABLE tags (repository TEXT, tag TEXT, digest TEXT, PRIMARY KEY (repository, tag)) WITHOUT ROWID;
@@ -33,6 +34,8 @@ Statement = tuple[str, Sequence[str | bytes]]
 class Memory:
     """Keeps nothing: the contents end with the process."""
 
+    def put_repository(self, name: str) -> None: ...
+
     def put_blob(self, repository: str, digest: str, content: bytes) -> None: ...
 
     def delete_blob(self, repository: str, digest: str) -> None: ...
@@ -42,6 +45,9 @@ class Memory:
     def delete_manifest(self, repository: str, digest: str) -> None: ...
 
     def delete_tag(self, repository: str, tag: str) -> None: ...
+
+    def repositories(self) -> Iterator[str]:
+        return iter(())
 
     def blobs(self) -> Iterator[tuple[str, str, bytes]]:
         """Repository, digest, content."""
@@ -77,6 +83,9 @@ class Disk(Memory):
         if version != VERSION:
             raise UsageError(f"{file} is not the contents of a registry of this version. Name another file.")
 
+    def put_repository(self, name: str) -> None:
+        self._write(("INSERT OR IGNORE INTO repositories VALUES (?)", (name,)))
+
     def put_blob(self, repository: str, digest: str, content: bytes) -> None:
         self._write(
             ("INSERT OR IGNORE INTO contents VALUES (?, ?)", (digest, content)),
@@ -110,6 +119,9 @@ class Disk(Memory):
 
     def delete_tag(self, repository: str, tag: str) -> None:
         self._write(("DELETE FROM tags WHERE repository = ? AND tag = ?", (repository, tag)))
+
+    def repositories(self) -> Iterator[str]:
+        return (name for (name,) in self._database.execute("SELECT name FROM repositories"))
 
     def blobs(self) -> Iterator[tuple[str, str, bytes]]:
         query = "SELECT repository, digest, content FROM blobs JOIN contents USING (digest)"

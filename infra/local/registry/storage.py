@@ -184,12 +184,14 @@ class Storage:
         self._disk = disk or Memory()
         self._repositories: dict[str, Repository] = {}
         shared: dict[str, bytes] = {}
+        for name in self._disk.repositories():
+            self._repositories[name] = Repository(name, self._disk)
         for name, digest, content in self._disk.blobs():
-            self.repository_for_push(name).blobs[digest] = shared.setdefault(digest, content)
+            self._repositories[name].blobs[digest] = shared.setdefault(digest, content)
         for name, digest, media_type, content in self._disk.manifests():
-            self.repository_for_push(name).restore_manifest(digest, media_type, content)
+            self._repositories[name].restore_manifest(digest, media_type, content)
         for name, tag, digest in self._disk.tags():
-            self.repository_for_push(name).tags[tag] = digest
+            self._repositories[name].tags[tag] = digest
 
     def find(self, name: str) -> Repository | None:
         return self._repositories.get(name)
@@ -203,7 +205,8 @@ class Storage:
     def repository_for_push(self, name: str) -> Repository:
         repository = self._repositories.get(name)
         if repository is None:
-            repository = self._repositories[_check_name(name)] = Repository(name, self._disk)
+            self._disk.put_repository(_check_name(name))
+            repository = self._repositories[name] = Repository(name, self._disk)
         return repository
 
     def names(self) -> list[str]:

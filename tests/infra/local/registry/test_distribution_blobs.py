@@ -129,3 +129,13 @@ def test_a_mount_of_what_is_not_there_starts_an_upload(client, query):
 
 def test_post_to_an_upload_is_405(client):
     assert client.ask("POST", start(client)).status == 405
+
+
+def test_an_upload_that_is_cancelled_is_gone(client):
+    location = header(client.ask("POST", "/v2/app/blobs/uploads/"), "location")
+    assert location is not None
+    client.ask("PATCH", location, b"abc")
+    assert client.ask("DELETE", location).status == 204
+    for method in ("GET", "PATCH", "PUT", "DELETE"):
+        answer = client.ask(method, f"{location}?digest={digest(b'abc')}")
+        assert (answer.status, code(answer)) == (404, "BLOB_UPLOAD_UNKNOWN")

@@ -117,3 +117,72 @@ def test_the_referrers_index_is_what_a_scan_would_find(steps):
             present.pop(digest(manifest), None)
     for subject in {digest(b"subject %d" % n) for n in range(4)}:
         assert {r["digest"] for r in referrers(client, subject)} == {d for d, s in present.items() if s == subject}
+
+
+def pages(client: Client, path: str, key: str) -> list[list[Any]]:
+    """All pages of a list, by their links."""
+    found = []
+    following: str | None = path
+    while following is not None:
+        answer = client.ask("GET", following)
+        assert answer.status == 200, answer.body
+        found.append(json.loads(answer.body)[key])
+        link = header(answer, "link")
+        following = link[1 : link.index(">")] if link else None
+        assert link is None or link.endswith('; rel="next"')
+    return found
+
+
+@unhurried
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 6), st.sampled_from(["", NOTATION]))
+def test_the_pages_of_a_list_are_the_list(count, most, wanted, artifact_type):
+    client = Client(Registry(AMPLE, "eastus2", referrers_page=most))
+    subject = digest(client.push_image("app"))
+    pushed = [
+        image(
+            subject={"digest": subject},
+            artifactType=(NOTATION, "application/spdx+json")[n % 2],
+            annotations={"n": str(n)},
+        )
+        for n in range(count)
+    ]
+    for manifest in pushed:
+        assert client.push("app", None, manifest).status == 201
+    query = f"?n={wanted}" + (f"&artifactType={artifact_type}" if artifact_type else "")
+    found = pages(client, f"/v2/app/referrers/{subject}{query}", "manifests")
+    expected = [m for n, m in enumerate(pushed) if not artifact_type or n % 2 == 0]
+    assert [each["digest"] for page in found for each in page] == sorted(map(digest, expected))
+    assert all(len(page) == min(most, wanted) for page in found[:-1])
+    assert all(page for page in found)
+
+
+def test_a_page_begins_after_a_referrer_that_is_gone():
+    client = Client(Registry(AMPLE, "eastus2", referrers_page=2))
+    subject = digest(client.push_image("app"))
+    for n in range(4):
+        client.push("app", None, image(subject={"digest": subject}, annotations={"n": str(n)}))
+    first = client.ask("GET", f"/v2/app/referrers/{subject}")
+    last = json.loads(first.body)["manifests"][-1]["digest"]
+    assert client.ask("DELETE", f"/v2/app/manifests/{last}").status == 202
+    link = header(first, "link")
+    assert link is not None
+    assert len(json.loads(client.ask("GET", link[1 : link.index(">")]).body)["manifests"]) == 2
+
+
+def test_a_registry_without_the_api_says_so_and_lists_nobody():
+    client = Client(Registry(AMPLE, "eastus2", referrers_page=0))
+    subject = digest(client.push_image("app"))
+    answer = client.push("app", None, image(subject={"digest": subject}))
+    assert (answer.status, header(answer, "oci-subject")) == (201, None)
+    answer = client.ask("GET", f"/v2/app/referrers/{subject}")
+    assert (answer.status, code(answer)) == (404, "UNSUPPORTED")
+
+
+def test_the_catalog_has_the_repositories_with_manifests_in_pages(client):
+    names = [f"app{n}" for n in range(7)]
+    for name in names:
+        client.push_image(name)
+    client.push_blob("no-manifest", b"{}")
+    assert pages(client, "/v2/_catalog", "repositories") == [names]
+    assert pages(client, "/v2/_catalog?n=3", "repositories") == [names[:3], names[3:6], names[6:]]
+    assert pages(client, "/v2/_catalog?n=0", "repositories") == [[]]
