@@ -149,6 +149,8 @@ class Transport:
                     renewed = logins.refused(scope or "", token, answer.headers.get("WWW-Authenticate", ""))
                     if renewed:
                         continue
+                if answer.status == 401 and not self._logins:
+                    reason += "; it asks for a login, and there is none for it"
                 if answer.status not in TRANSIENT:
                     raise self._failure(f"{method} {url.path}", reason)
             failures += 1

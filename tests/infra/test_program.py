@@ -165,7 +165,7 @@ def test_the_emulators_settings_reach_its_command_line(world, key, value, flag):
 
 
 def argv(world, **registry) -> list[str]:
-    return world.up("local-shared", registry=registry).inputs("registry-eastus2")["argv"]
+    return list(world.up("local-shared", registry=registry).inputs("registry-eastus2")["argv"])
 
 
 @pytest.mark.parametrize("name", WEBHOOKS)

@@ -22,6 +22,7 @@ from csscgen.artifacts.seeder import SeedReport, seed
 from csscgen.artifacts.signing import LocalSigner
 from infra.local import ratify
 from infra.local.certificates import ORGANIZATION, signing_certificate, signing_subject
+from infra.local.credentials import _CredentialsProvider
 from infra.local.sockets import free_ports
 from infra.settings import Settings
 from tests.csscgen.artifacts.binaries import binary
@@ -57,13 +58,31 @@ def running(argv: list[str], url: str, log: Path):
         process.wait(10)
 
 
-@pytest.fixture(scope="module", params=["emulator", "distribution"])
+@dataclass(frozen=True)
+class Served:
+    """A registry that runs, and the docker config.json files of those who log in to it."""
+
+    host: str
+    push: Path | None = None
+    pull: Path | None = None
+
+
+@pytest.fixture(scope="module", params=["emulator", "acr", "no referrers API", "distribution"])
 def registry(request, tmp_path_factory):
-    """The host of a registry with contents in memory."""
-    folder = tmp_path_factory.mktemp(request.param)
-    (port,) = free_ports(1)
+    """A registry with contents in memory: the emulator as plain as can be; as ACR, with logins, a data endpoint and
+    pages that hold fewer referrers than an image has; without the referrers API; and CNCF's."""
+    folder = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
+    port, data = free_ports(2)
+    served = Served(f"127.0.0.1:{port}")
+    emulator = [sys.executable, "-m", "infra.local.registry", f"--port={port}", "--size=L", "--region=x"]
     if request.param == "emulator":
-        argv = [sys.executable, "-m", "infra.local.registry", f"--port={port}", "--size=L", "--region=x"]
+        argv = emulator
+    elif request.param == "no referrers API":
+        argv = [*emulator, "--referrers-page=0"]
+    elif request.param == "acr":
+        made = credentials(folder, [served.host])
+        served = Served(served.host, Path(made["push"]), Path(made["pull"]))
+        argv = [*emulator, f"--identities={made['identities']}", f"--data-port={data}", "--referrers-page=2"]
     else:
         config = {
             "version": "0.1",
@@ -73,8 +92,16 @@ def registry(request, tmp_path_factory):
         }
         (folder / "config.yml").write_text(json.dumps(config))
         argv = [binary("registry"), "serve", str(folder / "config.yml")]
-    with running(argv, f"http://127.0.0.1:{port}/v2/", folder / "log"):
-        yield f"127.0.0.1:{port}"
+    page = "/v2/" if request.param == "distribution" else "/metrics"
+    with running(argv, f"http://{served.host}{page}", folder / "log"):
+        yield served
+
+
+def credentials(folder: Path, hosts: list[str]) -> dict[str, str]:
+    """The files that a stack makes of its logins."""
+    made = _CredentialsProvider().create({"folder": str(folder / "credentials"), "hosts": hosts}).outs
+    assert made is not None
+    return made
 
 
 @dataclass(frozen=True)
@@ -106,7 +133,7 @@ def signers(request):
 
 
 @pytest.fixture
-def verify(tmp_path, signers):
+def verify(tmp_path, signers, registry):
     """Run ``ratify verify`` with the configuration of the stacks; its report."""
     program = binary("ratify")
     (tmp_path / "trust.crt").write_text(signers.trust_store)
@@ -115,6 +142,7 @@ def verify(tmp_path, signers):
         cache=str(tmp_path / "blobs"),
         certificate=str(tmp_path / "trust.crt"),
         trust_policy=ratify.trust_policy(signing_subject(COMMON_NAME).rfc4514_string()),
+        login=str(registry.pull) if registry.pull else None,
     )
     (tmp_path / "config.json").write_text(json.dumps(config))
 
@@ -133,13 +161,22 @@ def verify(tmp_path, signers):
     return run
 
 
-def seeded(registry: str, waiter: Path, signers: Signers, *sets: ImageSet) -> SeedReport:
+def seeded(registry: Served, waiter: Path, signers: Signers, *sets: ImageSet) -> SeedReport:
     own = [replace(images, shard=signers.number) for images in sets]
-    return asyncio.run(seed(own, registry=registry, signer=signers.genuine, refused=signers.refused, waiter=waiter))
+    return asyncio.run(
+        seed(
+            own,
+            registry=registry.host,
+            signer=signers.genuine,
+            refused=signers.refused,
+            waiter=waiter,
+            credentials=registry.push,
+        )
+    )
 
 
-def references(registry: str, signers: Signers, images: ImageSet) -> list[str]:
-    return list(replace(images, shard=signers.number).references(registry))
+def references(registry: Served, signers: Signers, images: ImageSet) -> list[str]:
+    return list(replace(images, shard=signers.number).references(registry.host))
 
 
 def test_ratify_accepts_every_seeded_signature(registry, waiter, signers, verify):
@@ -154,6 +191,30 @@ def test_ratify_accepts_every_seeded_signature(registry, waiter, signers, verify
         assert verdict["isSuccess"], verdict
         assert len({each["referenceDigest"] for each in reports}) == 5
         assert all(each["isSuccess"] and each["verifierName"] == "notation" for each in reports)
+
+
+@pytest.mark.parametrize("registry", ["acr"], indirect=True)
+def test_ratify_pays_for_each_operation_with_a_challenge_and_a_token(registry, waiter, signers, verify):
+    """With logins a cold verification of K signatures costs 3K+2 operations, each of them three requests."""
+    images = ImageSet(containers=1, signatures=3)
+    seeded(registry, waiter, signers, images)
+    before = counts(registry.host)
+    (reference,) = references(registry, signers, images)
+    assert verify(reference)["isSuccess"]
+    now = counts(registry.host)
+    changed = {name: now[name] - before.get(name, 0) for name in now}
+    pages = 2  # of two referrers each
+    assert changed['registry_requests_total{category="oauth",status="200"}'] >= 3 * 3 + 2
+    assert changed['registry_requests_total{category="read",status="401"}'] >= 3 * 3 + 1
+    assert changed['registry_requests_total{category="list_referrers",status="200"}'] == pages
+    assert changed['registry_requests_total{category="read",status="307"}'] == 3
+    assert changed['registry_data_requests_total{status="200"}'] == 3
+
+
+def counts(host: str) -> dict[str, float]:
+    with urlopen(f"http://{host}/metrics", timeout=5) as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def refusals(verdict: dict[str, Any]) -> list[str]:

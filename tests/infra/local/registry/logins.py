@@ -54,8 +54,9 @@ def challenge(answer: Answer) -> dict[str, str]:
 
 def ask_token(client: Client, authorization: str | None, *scopes: str, service: str = HOST) -> Answer:
     query = urlencode([("service", service), *(("scope", scope) for scope in scopes)])
-    fields = {"authorization": authorization} if authorization else {}
-    return client.ask("GET", f"/oauth2/token?{query}", **fields)
+    if authorization is None:
+        return client.ask("GET", f"/oauth2/token?{query}")
+    return client.ask("GET", f"/oauth2/token?{query}", authorization=authorization)
 
 
 def token(client: Client, identity: Identity | None, *scopes: str) -> str:

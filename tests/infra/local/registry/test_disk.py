@@ -40,13 +40,16 @@ steps = st.lists(
 )
 
 
-def open_registry(file: Path) -> Client:
-    return Client(Registry(AMPLE, "eastus2", storage=Storage(Disk(file))))
+class OnDisk(Client):
+    """A client of a registry with a file."""
 
+    def __init__(self, file: Path) -> None:
+        self.disk = Disk(file)
+        super().__init__(Registry(AMPLE, "eastus2", storage=Storage(self.disk)))
 
-def close(client: Client) -> None:
-    """What the kernel does to a process that is killed: its files are closed, and nothing else happens."""
-    client.registry._distribution._storage._disk._database.close()
+    def close(self) -> None:
+        """What the kernel does to a process that is killed: its files are closed, and nothing else happens."""
+        self.disk._database.close()
 
 
 def act(client: Client, what: str, name: str, n: int) -> None:
@@ -94,48 +97,47 @@ def everything(client: Client) -> list[Any]:
 @given(steps, st.data())
 def test_a_registry_that_is_started_again_has_everything_byte_for_byte(actions, data):
     with TemporaryDirectory() as folder:
-        client = open_registry(Path(folder) / "contents")
+        client = OnDisk(Path(folder) / "contents")
         for name in REPOSITORIES:
             for content in BLOBS[:2]:
                 client.push_blob(name, content)
         for action in actions:
             act(client, *action)
         before = everything(client)
-        close(client)
-        again = open_registry(Path(folder) / "contents")
+        client.close()
+        again = OnDisk(Path(folder) / "contents")
         assert everything(again) == before
         for action in actions:  # and goes on as it would have
             act(again, *action)
-        close(again)
+        again.close()
 
 
 def test_the_content_of_a_blob_goes_with_the_last_repository_that_has_it(tmp_path):
-    client = open_registry(tmp_path / "contents")
+    client = OnDisk(tmp_path / "contents")
     for name in REPOSITORIES:
         client.push_blob(name, b"one")
     counts = []
     for name in REPOSITORIES:
         client.ask("DELETE", f"/v2/{name}/blobs/{digest(b'one')}")
-        disk = client.registry._distribution._storage._disk
-        counts.append(disk._database.execute("SELECT count(*) FROM contents").fetchone()[0])
-    close(client)
+        counts.append(client.disk._database.execute("SELECT count(*) FROM contents").fetchone()[0])
+    client.close()
     assert counts == [1, 0]
 
 
 def test_an_upload_that_is_not_finished_does_not_outlast_it(tmp_path):
-    client = open_registry(tmp_path / "contents")
+    client = OnDisk(tmp_path / "contents")
     client.push_blob("app", b"one")
     location = dict(client.ask("POST", "/v2/app/blobs/uploads/").headers)[b"location"].decode()
-    close(client)
-    again = open_registry(tmp_path / "contents")
+    client.close()
+    again = OnDisk(tmp_path / "contents")
     assert code(again.ask("PATCH", location, b"more")) == "BLOB_UPLOAD_UNKNOWN"
-    close(again)
+    again.close()
 
 
 def test_a_disk_that_fails_is_503_and_changes_nothing(tmp_path):
-    client = open_registry(tmp_path / "contents")
+    client = OnDisk(tmp_path / "contents")
     client.push_blob("app", b"one")
-    close(client)
+    client.close()
     post = f"/v2/app/blobs/uploads/?digest={digest(b'two')}"
     for method, path, body in (
         ("POST", post, b"two"),
@@ -153,11 +155,11 @@ def test_a_file_that_is_no_registrys_is_told_in_a_sentence(tmp_path):
     foreign.execute("CREATE TABLE things (name)")
     foreign.commit()
     foreign.close()
-    client = open_registry(tmp_path / "open")
+    client = OnDisk(tmp_path / "open")
     client.push_blob("app", b"one")  # and so it is locked
     try:
         for name in ("text", "foreign", "no/folder", "open"):
             with pytest.raises(UsageError, match=r"Name another file\.$"):
                 Disk(tmp_path / name)
     finally:
-        close(client)
+        client.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +32,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started(size: str = "L") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def started(size: str = "L", *more: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
-    arguments = ["--port", str(port), "--size", size, "--region", "eastus2"]
+    arguments = ["--port", str(port), "--size", size, "--region", "eastus2", *more]
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
     with process:
         try:
@@ -111,9 +113,62 @@ def test_another_projects_client_can_push_and_pull(tmp_path, monkeypatch):
         assert file.read() == "content"
 
 
+def test_what_was_confirmed_survives_a_kill_at_any_moment(tmp_path):
+    """A registry on disk is killed while a client pushes to it, several times, and has all that it ever confirmed."""
+    confirmed: list[bytes] = []
+    for life in range(3):
+        with started("L", f"--storage={tmp_path / 'contents'}") as (process, port):
+            for n in range(200):
+                content = b"%d/%d" % (life, n) * 100
+                if n == 60 * (life + 1):
+                    threading.Timer(0.01, process.kill).start()
+                try:
+                    response, _ = ask(port, "POST", f"/v2/app/blobs/uploads/?digest={digest(content)}", content)
+                except (OSError, http.client.HTTPException):
+                    break
+                assert response.status == 201
+                confirmed.append(content)
+            process.wait(10)
+    with started("L", f"--storage={tmp_path / 'contents'}") as (_, port):
+        for content in confirmed:
+            response, body = ask(port, "GET", f"/v2/app/blobs/{digest(content)}")
+            assert (response.status, body) == (200, content)
+    assert len(confirmed) > 180
+
+
+def test_signals_begin_and_end_an_outage_of_both_addresses():
+    data = free_port()
+    with started("L", f"--data-port={data}") as (process, port):
+        content = b"abc"
+        ask(port, "POST", f"/v2/app/blobs/uploads/?digest={digest(content)}", content)
+        response, _ = ask(port, "GET", f"/v2/app/blobs/{digest(content)}")
+        assert response.status == 307
+        path = response.headers["Location"].removeprefix(f"http://127.0.0.1:{data}")
+        assert ask(data, "GET", path)[1] == content
+        for number, statuses in ((signal.SIGUSR1, (503, 503, 200)), (signal.SIGUSR2, (200, 200, 200))):
+            process.send_signal(number)
+            deadline = time.monotonic() + 5
+            asked = ((port, "/v2/"), (data, path), (port, "/metrics"))
+            while (found := tuple(ask(p, "GET", u)[0].status for p, u in asked)) != statuses:
+                assert time.monotonic() < deadline, found
+
+
+def test_a_login_takes_an_identity_and_leaves_no_secret_in_the_process_list(tmp_path):
+    secret = "a-password-of-a-test"
+    (tmp_path / "identities.json").write_text(json.dumps({"me": {"password": secret, "actions": ["pull"]}}))
+    with started("L", f"--identities={tmp_path / 'identities.json'}") as (process, port):
+        response, _ = ask(port, "GET", "/v2/")
+        assert response.headers["WWW-Authenticate"].startswith(f'Bearer realm="http://127.0.0.1:{port}/oauth2/token"')
+        assert secret not in " ".join(psutil.Process(process.pid).cmdline())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--port", "5000", "--size", "L", "--region", "x", "--latency-ms", "-1"], "'-1' is not a number"),
+        (["--port", "5000", "--size", "L", "--region", "x", "--referrers-page", "x"], "'x' is not a whole number"),
+        (["--port", "5000", "--size", "L", "--region", "x", "--identities", "/none"], "/none cannot be read"),
+        (["--port", "5000", "--size", "L", "--region", "x", "--storage", "/none/x"], "/none/x cannot be read"),
         ([], "--port, --size, --region"),
         (["--port", "0", "--size", "L", "--region", "eastus2"], "'0' is not a port"),
         (["--port", "x", "--size", "L", "--region", "eastus2"], "'x' is not a port"),

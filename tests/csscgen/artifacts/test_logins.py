@@ -1,0 +1,235 @@
+"""Logging in to a registry: against the emulator, in the same event loop, and against registries that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from csscgen.artifacts.client import RegistryClient
+from csscgen.artifacts.descriptors import IMAGE_LAYER, Content
+from csscgen.artifacts.logins import Login, read_login
+from csscgen.artifacts.seeder import seed
+from infra.local.registry.access import Access
+from infra.local.registry.identities import Identity
+from infra.local.registry.server import Connection
+from infra.local.registry.service import Registry
+from infra.local.registry.tokens import Tokens
+from tests.csscgen.artifacts.asynchronous import asynchronous
+from tests.csscgen.artifacts.conftest import FakeRegistry
+from workloads.errors import RegistryError, UsageError
+from workloads.naming import ImageSet
+from workloads.registries import CATEGORIES, Limit, RegistrySize
+
+PASSWORD = "not-to-be-seen"
+PUSH = Identity("push", frozenset({"pull", "push", "metadata_read"}), password=PASSWORD)
+PULL = Identity("pull", frozenset({"pull"}), password=PASSWORD)
+BLOB = Content.of(IMAGE_LAYER, b"a blob")
+
+
+class Emulated:
+    """An emulated registry with logins on a free port; an async context manager."""
+
+    def __init__(self, folder: Path, *, seconds: float = 60, limit: int = 10**6) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._size = RegistrySize("L", {category: Limit(limit) for category in CATEGORIES})
+
+    async def __aenter__(self) -> Emulated:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self._answer), "127.0.0.1", 0)
+        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.restart()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.sleep(0.01)
+        self._server.close()
+
+    def _answer(self, request):
+        return self.registry.answer(request)
+
+    def restart(self) -> None:
+        """Another process: what was issued before is worth nothing."""
+        tokens = Tokens(self.host, self._seconds)
+        access = Access({each.name: each for each in (PUSH, PULL)}, tokens, anonymous=False)
+        self.registry = Registry(self._size, "eastus2", access=access)
+
+    def login(self, user: str = "push", password: str = PASSWORD) -> Path:
+        return config(self._folder, self.host, f"{user}:{password}")
+
+    def count(self, category: str) -> int:
+        return sum(n for (what, _), n in self.registry.requests.items() if what == category)
+
+
+def config(folder: Path, host: str, userinfo: str) -> Path:
+    file = folder / "config.json"
+    file.write_text(json.dumps({"auths": {host: {"auth": b64encode(userinfo.encode()).decode()}}}))
+    return file
+
+
+@asynchronous
+async def test_one_token_serves_all_requests_for_a_repository(tmp_path):
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, credentials=there.login()) as client:
+        for repository in ("one", "two"):
+            await asyncio.gather(*(client.blob_exists(repository, BLOB.descriptor.digest) for _ in range(20)))
+            await client.upload_blob(repository, BLOB)
+        assert there.count("oauth") == 2
+
+
+@asynchronous
+async def test_images_are_seeded_through_a_login(tmp_path, signer, waiter):
+    async with Emulated(tmp_path) as there:
+        report = await seed(
+            [ImageSet(2, 2)], registry=there.host, signer=signer, waiter=waiter, credentials=there.login()
+        )
+        assert (report.images, report.signatures, report.retries) == (2, 4, 0)
+
+
+@asynchronous
+async def test_a_token_is_renewed_before_it_expires(tmp_path):
+    async with Emulated(tmp_path, seconds=1) as there, RegistryClient(there.host, credentials=there.login()) as client:
+        for _ in range(3):
+            await client.blob_exists("one", BLOB.descriptor.digest)
+            await asyncio.sleep(0.85)
+        assert there.count("oauth") == 3
+        assert there.registry.requests["read", 401] == 1  # the first, which asked for the login
+
+
+@asynchronous
+async def test_a_token_that_is_not_taken_any_more_is_replaced(tmp_path):
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, credentials=there.login()) as client:
+        await client.upload_blob("one", BLOB)
+        there.restart()
+        await asyncio.gather(*(client.upload_blob("one", BLOB) for _ in range(10)))
+        assert there.count("oauth") == 1
+        assert await client.blob_exists("one", BLOB.descriptor.digest)
+
+
+@asynchronous
+async def test_a_token_endpoint_that_throttles_is_waited_for(tmp_path):
+    async with Emulated(tmp_path, limit=1) as there:
+        there.registry.throttle.debit("oauth", None, 0)
+        client = RegistryClient(there.host, credentials=there.login(), patience=1)
+        async with client:
+            with pytest.raises(RegistryError, match="answers 429"):
+                await client.blob_exists("one", BLOB.descriptor.digest)
+        assert client.traffic.throttled == 1
+
+
+@asynchronous
+@pytest.mark.parametrize(
+    ("user", "password", "said"),
+    [
+        ("push", "wrong", r"GET /oauth2/token: it answered 401 \(UNAUTHORIZED"),
+        ("nobody", PASSWORD, r"GET /oauth2/token: it answered 401 \(UNAUTHORIZED"),
+        ("pull", PASSWORD, r"POST /v2/one/blobs/uploads/: it answered 403 \(DENIED"),
+    ],
+)
+async def test_a_login_that_is_not_enough_is_told(tmp_path, user, password, said):
+    async with (
+        Emulated(tmp_path) as there,
+        RegistryClient(there.host, credentials=there.login(user, password)) as client,
+    ):
+        with pytest.raises(RegistryError, match=said) as raised:
+            await client.upload_blob("one", BLOB)
+        assert PASSWORD not in str(raised.value)
+
+
+@asynchronous
+async def test_a_registry_that_asks_for_a_login_and_gets_none_is_told(tmp_path):
+    async with Emulated(tmp_path) as there, RegistryClient(there.host) as client:
+        with pytest.raises(RegistryError, match="it answered 401; it asks for a login, and there is none for it"):
+            await client.blob_exists("one", BLOB.descriptor.digest)
+        assert there.count("oauth") == 0
+
+
+@asynccontextmanager
+async def misbehaving(tmp_path: Path, challenge: str, token: web.Response | None = None):
+    """A client of a registry whose logins are wrong, and every request that the registry saw."""
+    seen: list[web.Request] = []
+
+    async def fault(request: web.Request) -> web.Response:
+        seen.append(request)
+        if request.path.startswith("/v2/token/") and token is not None:
+            return web.Response(status=token.status, body=token.body)
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge.replace("HOST", registry.host)})
+
+    async with FakeRegistry(fault=fault) as registry:
+        credentials = config(tmp_path, registry.host, f"push:{PASSWORD}")
+        async with RegistryClient(registry.host, credentials=credentials) as client:
+            yield client, seen
+
+
+@asynchronous
+@pytest.mark.parametrize("challenge", ["", "Basic realm=x", "Bearer", 'Bearer service="x"', "Negotiate"])
+async def test_a_challenge_that_is_none_is_the_end(tmp_path, challenge):
+    async with misbehaving(tmp_path, challenge) as (client, seen):
+        with pytest.raises(RegistryError, match="it answered 401"):
+            await client.blob_exists("one", BLOB.descriptor.digest)
+        assert len(seen) == 1
+
+
+@asynchronous
+@pytest.mark.parametrize("realm", ["http://127.0.0.1:9/token", "https://HOST/token", "http://elsewhere.example/token"])
+async def test_a_password_goes_to_the_registry_itself_only(tmp_path, realm):
+    async with misbehaving(tmp_path, f'Bearer realm="{realm}",service="x"') as (client, seen):
+        with pytest.raises(RegistryError, match="Passwords go to the registry itself only"):
+            await client.blob_exists("one", BLOB.descriptor.digest)
+        assert not any("Authorization" in request.headers for request in seen)
+
+
+@asynchronous
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"access_token": 5}', b'{"token": "t", "expires_in": "soon"}'])
+async def test_an_answer_that_is_no_token_is_told(tmp_path, body):
+    challenge = 'Bearer realm="http://HOST/v2/token/1",service="x"'
+    async with misbehaving(tmp_path, challenge, web.Response(body=body)) as (client, _):
+        with pytest.raises(RegistryError, match="something that is no token"):
+            await client.blob_exists("one", BLOB.descriptor.digest)
+
+
+@asynchronous
+async def test_a_registry_that_takes_no_token_is_asked_once_more_and_not_for_ever(tmp_path):
+    challenge = 'Bearer realm="http://HOST/v2/token/1",service="x"'
+    async with misbehaving(tmp_path, challenge, web.Response(body=b'{"token": "t"}')) as (client, seen):
+        with pytest.raises(RegistryError, match="it answered 401"):
+            await client.blob_exists("one", BLOB.descriptor.digest)
+        assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        PASSWORD,
+        "[]",
+        "{}",
+        '{"auths": {}}',
+        '{"auths": {"127.0.0.1:5000": {}}}',
+        '{"auths": {"127.0.0.1:5000": {"auth": 5}}}',
+        '{"auths": {"127.0.0.1:5000": {"auth": "not base64"}}}',
+        json.dumps({"auths": {"127.0.0.1:5000": {"auth": b64encode(PASSWORD.encode()).decode()}}}),
+        json.dumps({"auths": {"127.0.0.1:5001": {"auth": b64encode(b"a:b").decode()}}}),
+    ],
+)
+def test_a_file_without_a_login_is_told_without_its_content(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UsageError, match="has no login to 127.0.0.1:5000") as raised:
+        read_login(tmp_path / "config.json", "127.0.0.1:5000")
+    assert PASSWORD not in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        read_login(tmp_path / "none", "127.0.0.1:5000")
+
+
+def test_a_password_may_hold_colons_and_is_not_shown(tmp_path):
+    login = read_login(config(tmp_path, "127.0.0.1:5000", f"push:{PASSWORD}:x"), "127.0.0.1:5000")
+    assert login == Login("push", f"{PASSWORD}:x")
+    assert PASSWORD not in repr(login)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from pathlib import Path
+from stat import S_IMODE
+
+from infra.local.credentials import IDENTITIES, _CredentialsProvider
+from infra.local.registry import identities
+
+PROGRAM = """
+    import pulumi
+    from pathlib import Path
+    from infra.local.credentials import RegistryCredentials
+    made = RegistryCredentials("logins", folder=Path(pulumi.Config().require("folder")), hosts=["127.0.0.1:20000"])
+    pulumi.export("push", made.push)
+"""
+HOSTS = ["127.0.0.1:20000", "127.0.0.1:20001"]
+
+
+def made(folder: Path) -> dict[str, str]:
+    props = {"folder": str(folder), "hosts": HOSTS, "identities": None, "push": None, "pull": None}
+    outs = _CredentialsProvider().create(props).outs
+    assert outs is not None
+    return outs
+
+
+def passwords(file: str, host: str) -> tuple[str, str]:
+    user, _, password = b64decode(json.loads(Path(file).read_text())["auths"][host]["auth"]).decode().partition(":")
+    return user, password
+
+
+def test_every_login_is_one_of_the_identities_for_every_registry(tmp_path):
+    outs = made(tmp_path / "credentials")
+    known = identities.read(Path(outs["identities"]))
+    assert set(known) == set(IDENTITIES)
+    for name in ("push", "pull"):
+        for host in HOSTS:
+            assert passwords(outs[name], host) == (name, known[name].password)
+    assert not known["pull"].may("repository", "app", "push")
+    assert known["push"].may("repository", "app", "push")
+    assert len({identity.password for identity in known.values()}) == len(known)
+
+
+def test_only_paths_go_through_state_and_the_files_are_their_owners(project, tmp_path):
+    folder = tmp_path / "credentials"
+    outcome = project.write(PROGRAM).up(folder=str(folder))
+    assert outcome.outputs["push"] == str(folder / "push/config.json")
+    secrets = [passwords(str(folder / name / "config.json"), HOSTS[0])[1] for name in IDENTITIES]
+    secrets += [identity.aad_token for identity in identities.read(folder / "identities.json").values()]
+    shown = json.dumps([outcome.outputs, [step.inputs for step in outcome.steps]]) + project.state_text()
+    assert not [secret for secret in secrets if secret in shown]
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert len(files) == 1 + len(IDENTITIES)
+    assert {S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_two_stacks_have_different_passwords_and_nothing_is_left(tmp_path):
+    one, other = made(tmp_path / "one"), made(tmp_path / "other")
+    assert passwords(one["push"], HOSTS[0]) != passwords(other["push"], HOSTS[0])
+    _CredentialsProvider().delete("", one)
+    assert not (tmp_path / "one").exists()
+    _CredentialsProvider().delete("", one)
+
+
+def test_other_ports_make_other_files():
+    provider = _CredentialsProvider()
+    olds = {"folder": "x", "hosts": HOSTS, "push": "a"}
+    assert provider.diff("", olds, {"folder": "x", "hosts": HOSTS, "push": None}).changes is False
+    assert provider.diff("", olds, {"folder": "x", "hosts": HOSTS[:1], "push": None}).replaces == ["hosts"]
