@@ -112,7 +112,9 @@ class RegistryClient:
     async def delete_blob(self, repository: str, digest: str) -> None:
         """Delete a blob; one that is not there is fine. RegistryError where the registry deletes none."""
         url = self._url(self._container(repository).get_blob_url(digest))
-        answer = await self._transport.request("DELETE", url, expect=(200, 202, 204, 404, 405))
+        answer = await self._transport.request(
+            "DELETE", url, expect=(200, 202, 204, 404, 405), scope=_scope(repository)
+        )
         if answer.status == 405:
             raise RegistryError(
                 f"The registry {self.registry} deletes no blobs (405), without which images of the kind missing-blob "
@@ -238,7 +240,7 @@ def _is_loopback(host: str) -> bool:
 
 def _scope(repository: str) -> str:
     """What the one token for a repository covers."""
-    return f"repository:{repository}:pull,push,metadata_read"
+    return f"repository:{repository}:pull,push,delete,metadata_read"
 
 
 def _referrers_tag(digest: str) -> str:

@@ -2,8 +2,9 @@
 
     scripts/bench registry
 
-Both hold one image in memory and are asked the same over kept-alive connections, in turns. Prints JSON: requests per
-second, a lower bound because the load is made on the same processors, and the server's processor time per request.
+They hold one image in memory and are asked the same over kept-alive connections, in turns; the emulator a second time
+with logins, where the two requests that a login adds are measured as well. Prints JSON: requests per second, a lower
+bound because the load is made on the same processors, and the server's processor time per request.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import uvloop
@@ -40,47 +44,75 @@ CASES = {
 }
 
 
+LOGIN = "Basic " + b64encode(b"me:a-password").decode()
+IDENTITIES = {"me": {"password": "a-password", "actions": ["pull", "push"]}}
+LOGIN_CASES = {
+    "challenge": CASES["manifest_get"],
+    "token": ("GET", "/oauth2/token?service=127.0.0.1:%d&scope=repository:a/b:pull,push", b""),
+}
+
+
+@dataclass
+class Server:
+    """A registry that runs, and the header fields that it is asked with."""
+
+    process: psutil.Popen
+    port: int
+    fields: dict[str, str] = field(default_factory=lambda: dict(FIELDS))
+
+    def ask(self, method: str, path: str, body: bytes = b"", **fields: str) -> tuple[http.client.HTTPResponse, bytes]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
+            connection.request(method, path, body, self.fields | fields)
+            answer = connection.getresponse()
+            assert answer.status < 300, (method, path, answer.status)
+            return answer, answer.read()
+
+
 @contextlib.contextmanager
-def started(distribution: str | None) -> Iterator[tuple[psutil.Process, int]]:
+def started(distribution: str | None = None, *, login: bool = False) -> Iterator[Server]:
     """The distribution registry, or ours where there is no path, with the image in it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
-        file.write(CONFIG % port)
-        file.flush()
-        ours = [sys.executable, "-m", "infra.local.registry", "--port", str(port), "--size", "L", "--region", "local"]
-        argv = [distribution, "serve", file.name] if distribution else ours
+    with tempfile.TemporaryDirectory() as folder:
+        config, identities = Path(folder, "config.yml"), Path(folder, "identities.json")
+        config.write_text(CONFIG % port)
+        identities.write_text(json.dumps(IDENTITIES))
+        argv = [sys.executable, "-m", "infra.local.registry", f"--port={port}", "--size=L", "--region=local"]
+        if distribution:
+            argv = [distribution, "serve", str(config)]
+        elif login:
+            argv.append(f"--identities={identities}")
         process = psutil.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             time.sleep(1)  # longer than either takes to start
+            server = Server(process, port)
+            if login:
+                method, path, _ = LOGIN_CASES["token"]
+                token = json.loads(server.ask(method, path % port, Authorization=LOGIN)[1])["access_token"]
+                server.fields["Authorization"] = f"Bearer {token}"
             for blob in (b"{}", LAYER):
-                upload = ask(port, "POST", "/v2/a/b/blobs/uploads/").removeprefix(f"http://127.0.0.1:{port}")
-                ask(port, "PUT", f"{upload}{'&' if '?' in upload else '?'}digest={digest(blob)}", blob)
-            ask(port, *CASES["manifest_put"])
-            yield process, port
+                location = server.ask("POST", "/v2/a/b/blobs/uploads/")[0].headers["Location"]
+                upload = location.removeprefix(f"http://127.0.0.1:{port}")
+                server.ask("PUT", f"{upload}{'&' if '?' in upload else '?'}digest={digest(blob)}", blob)
+            server.ask(*CASES["manifest_put"])
+            yield server
         finally:
             process.terminate()
             process.wait()
 
 
-def ask(port: int, method: str, path: str, body: bytes = b"") -> str:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
-        connection.request(method, path, body, FIELDS)
-        answer = connection.getresponse()
-        assert answer.status < 300, (method, path, answer.status)
-        return answer.headers.get("Location", "")
-
-
-async def load(port: int, method: str, path: str, body: bytes) -> None:
-    fields = f"Host: 127.0.0.1\r\nAccept: {IMAGE}\r\nContent-Type: {IMAGE}\r\nContent-Length: {len(body)}"
-    request = f"{method} {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode() + body
+async def load(port: int, method: str, path: str, body: bytes, fields: dict[str, str]) -> None:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    request = (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    )
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(REQUESTS // CONNECTIONS):
             writer.write(request)
             answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-            assert answer.startswith(b"http/1.1 20"), answer
+            assert answer.startswith((b"http/1.1 20", b"http/1.1 401")), answer
             if method != "HEAD":
                 await reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r")[0]))
         writer.close()
@@ -88,16 +120,30 @@ async def load(port: int, method: str, path: str, body: bytes) -> None:
     await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
 
 
-def measure(process: psutil.Process, port: int, case: str) -> dict[str, float]:
-    before, start = sum(process.cpu_times()[:2]), time.perf_counter()
-    uvloop.run(load(port, *CASES[case]))
-    seconds, cpu = time.perf_counter() - start, sum(process.cpu_times()[:2]) - before
+def measure(server: Server, case: tuple[str, str, bytes], fields: dict[str, str]) -> dict[str, float]:
+    before, start = sum(server.process.cpu_times()[:2]), time.perf_counter()
+    uvloop.run(load(server.port, *case, fields))
+    seconds, cpu = time.perf_counter() - start, sum(server.process.cpu_times()[:2]) - before
     return {"requests_per_s": round(REQUESTS / seconds), "cpu_us_per_request": round(cpu / REQUESTS * 1e6, 1)}
+
+
+def measure_login(server: Server) -> dict[str, dict[str, float]]:
+    """What a login adds to an operation: the refusal, and the token."""
+    method, path, body = LOGIN_CASES["token"]
+    return {
+        "challenge": measure(server, LOGIN_CASES["challenge"], FIELDS),
+        "token": measure(server, (method, path % server.port, body), FIELDS | {"Authorization": LOGIN}),
+    }
 
 
 if __name__ == "__main__":
     builds.install([tools.TOOLS["distribution"]])
-    with started(None) as ours, started(str(tools.path("registry"))) as distribution:
-        servers = {"emulator": ours, "distribution": distribution}
-        figures = {case: {name: measure(*server, case) for name, server in servers.items()} for case in CASES}
+    with started() as ours, started(login=True) as with_login, started(str(tools.path("registry"))) as distribution:
+        servers = {"emulator": ours, "emulator_with_login": with_login, "distribution": distribution}
+        figures = {
+            case: {name: measure(server, asked, server.fields) for name, server in servers.items()}
+            for case, asked in CASES.items()
+        }
+        for case, figure in measure_login(with_login).items():
+            figures[case] = {"emulator_with_login": figure}
     print(json.dumps(figures, indent=2))
