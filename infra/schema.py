@@ -32,6 +32,8 @@ def project_config() -> dict[str, Any]:
             entry["description"] = f"{_first_line(subject)} Keys: {', '.join(f.name for f in fields(subject))}."
         else:
             entry["description"] = field.metadata["doc"]
+        if entry["type"] == "array":
+            entry["items"] = {"type": "object"}  # Pulumi refuses an array that does not say of what
         value = default(field)
         # A key without a value is a missing one to Pulumi, so "none" is spelt as empty text.
         entry["default"] = "" if value is None else value

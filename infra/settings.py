@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
+from infra.faults import Fault, schedule_problems
 from infra.values import read_fields, unknown_key
 from workloads.errors import SettingsError, named
 from workloads.negatives import MOST_SHARDS, REFUSED_SIGNERS
@@ -185,8 +186,12 @@ class Gatekeeper:
 class Ratify:
     """Ratify, the verifier behind Gatekeeper."""
 
-    mode: Literal["regular"] = setting("regular", "How Ratify is deployed.")
-    replicas: int = setting(1, "Processes or pods of Ratify.", minimum=1, maximum=1)
+    mode: Literal["regular", "ha-without-dapr"] = setting(
+        "regular", "How Ratify is deployed: regular, one replica; ha-without-dapr, several behind one address."
+    )
+    replicas: int = setting(
+        1, "Processes or pods of Ratify: 1 in mode regular, 2 to 20 in ha-without-dapr.", minimum=1, maximum=20
+    )
     cache: bool = setting(
         True,
         "Ratify's caches of results; off turns off Gatekeeper's response cache too: every verification asks anew.",
@@ -284,6 +289,9 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     monitoring: Monitoring = field(default_factory=Monitoring)
     load: Load = field(default_factory=Load)
+    faults: tuple[Fault, ...] = setting(
+        (), "What goes wrong during the load: a list of {target, action, at, seconds, share}, see local-platform.md."
+    )
     thresholds: Mapping[str, str] = setting(
         dict, "Figures of summary.json and their limits, such as pods.missing: <= 0; a broken one fails the run."
     )
@@ -368,6 +376,8 @@ class Settings:
                 f"scenario.replicas: {self.replicas} pods do not fit on {self.nodes} nodes with {self.cluster.maxPods} "
                 f"pods each ({room} in all); lower it, or raise cluster.nodes or cluster.maxPods."
             )
+        problems += self._mode_problems()
+        problems += schedule_problems(self.faults, self.ratify.replicas)
         if self.scenario.shards > self.replicas:
             problems.append(
                 f"scenario.shards: {self.scenario.shards} workloads cannot share {self.replicas} replicas; "
@@ -405,3 +415,14 @@ class Settings:
         elif len({region.name for region in self.registry.regions}) < len(sizes):
             problems.append("registry.regions: two regions have the same name.")
         return problems
+
+    def _mode_problems(self) -> list[str]:
+        mode, replicas = self.ratify.mode, self.ratify.replicas
+        if mode == "regular" and replicas > 1:
+            return [
+                f"ratify.replicas: mode regular has 1 replica, not {replicas}; set ratify.mode to ha-without-dapr for "
+                "several."
+            ]
+        if mode != "regular" and replicas < 2:
+            return [f"ratify.replicas: mode {mode} needs 2 to 20 replicas, got {replicas}."]
+        return []

@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "analysis",
         "workloads",
         "infra.settings",
+        "infra.faults",
         "infra.engine",
         "infra.local.tools",
         "infra.local.sockets",
