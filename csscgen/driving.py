@@ -18,6 +18,7 @@ from csscgen import spools
 from csscgen.arming import await_enforcement
 from csscgen.checkpoints import Checkpoints
 from csscgen.context import Context
+from csscgen.faults import Faults
 from csscgen.loading import Request, create
 from csscgen.observing import Observer
 from csscgen.resuming import Watched
@@ -46,7 +47,8 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
     scraper = Scraper(targets, settings.monitoring.scrapeSeconds, outputs.get("metricsClient"), spool)
     tracker = before.tracker(settings.plan) if before else Tracker(settings.plan)
     requests: list[Request] = list(before.requests) if before else []
-    usage = Usage(lambda: run.journal.write("sent"))
+    faults = Faults(() if before else settings.faults, outputs, shared, scraper.follow, run.folder)
+    usage = Usage(lambda: run.journal.write("sent"), faults.start)
     observer = Observer(outputs["kubeconfig"], settings.plan, scraper, tracker)
     checkpoints = Checkpoints(run.folder, tracker, requests)
     try:
@@ -69,7 +71,10 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
             usage.end()
     finally:
         try:
-            observer.__exit__()
+            try:
+                faults.close()  # what was hit is back when the last samples are taken
+            finally:
+                observer.__exit__()
         finally:
             with run.shielded():
                 run.harness = usage.figures()
@@ -183,8 +188,8 @@ class Live:
 class Usage:
     """What the harness itself takes: CPU of this process from the first object that is sent until the run settles."""
 
-    def __init__(self, on_start: Callable[[], None] = lambda: None) -> None:
-        """``on_start`` is called when the first object is sent."""
+    def __init__(self, *on_start: Callable[[], None]) -> None:
+        """``on_start`` are called when the first object is sent."""
         self._on_start = on_start
         self._start: float | None = None
         self._window: float | None = None
@@ -196,7 +201,8 @@ class Usage:
         if self._start is None:
             self._start = time.process_time()
             self.began = time.time()
-            self._on_start()
+            for begin in self._on_start:
+                begin()
 
     def end(self) -> None:
         """The outcome of every pod is known, or waiting is over."""

@@ -12,7 +12,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import aiohttp
@@ -91,6 +91,10 @@ class Scraper:
     """The last page of each target, for the live display."""
     answer_seconds: float = 8.0
     """How long a page is waited for."""
+
+    def follow(self, name: str, pid: int | None) -> None:
+        """From now on this is the target's process: None if it has none."""
+        self.targets = [replace(target, pid=pid) if target.name == name else target for target in self.targets]
 
     async def run(self, stopping: asyncio.Event, ready: asyncio.Event) -> None:
         """Scrapes on an absolute schedule until ``stopping``, and once more. ``ready`` is set after the first round.

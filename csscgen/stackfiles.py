@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.faults import registry_problems
 from infra.settings import Settings
 from workloads.errors import LONGEST_NAME, SettingsError, UsageError, named, quoted
 
@@ -83,6 +84,9 @@ def _read(root: Path, name: str, changes: Mapping[str, object], user: str | None
         if settings.registry.size not in sizes:
             problem = f"registry.size: {shared.name} has no registry of size {settings.registry.size}, only {sizes}."
             raise SettingsError(where, [problem])
+        registry = shared.settings.registry
+        if problems := list(registry_problems(settings.faults, registry.kind, registry.storage)):
+            raise SettingsError(where, problems)
     return Stack(name, config, settings, shared)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from workloads.errors import named
+
 REGISTRY = "registry"
 """The target that stands for the registry of the run, whatever its region."""
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kwok")
@@ -39,7 +41,7 @@ class Fault:
     @property
     def name(self) -> str:
         """The fault in words."""
-        return f"{self.action} {self.target} at {self.at:g} s"
+        return f"{named(self.action)} {named(self.target)} at {self.at:g} s"
 
     @property
     def is_of_ratify(self) -> bool:
@@ -65,20 +67,23 @@ def schedule_problems(faults: Sequence[Fault], replicas: int) -> Iterator[str]:
                 )
 
 
-def registry_problems(faults: Sequence[Fault], kind: str) -> Iterator[str]:
-    """What the registries of the shared stack, being of this kind, cannot do."""
-    if kind != "emulator":
-        for fault in faults:
-            if fault.action == "outage":
-                yield f"faults: {fault.name} needs the emulator; registry.kind is {kind}, which has no outage. Use stop."
+def registry_problems(faults: Sequence[Fault], kind: str, storage: str) -> Iterator[str]:
+    """What the registries of the shared stack, being of this kind and with this storage, cannot do."""
+    for fault in (fault for fault in faults if fault.target == REGISTRY):
+        if fault.action == "outage" and kind != "emulator":
+            yield f"faults: {fault.name} needs the emulator; registry.kind {kind} has no outage, use stop."
+        if fault.action in ("kill", "disk-full") and (kind != "emulator" or storage == "memory"):
+            yield (
+                f"faults: {fault.name} would lose the images, which the registry keeps in memory; set registry.storage "
+                "to disk (the emulator's), or take outage or stop."
+            )
 
 
 def _problems(fault: Fault, replicas: int) -> Iterator[str]:
     known = targets(replicas)
-    if fault.target not in known:
-        yield f"target: there is no {fault.target}{_advice(fault.target, known, replicas)}"
-    if fault.action not in ACTIONS:
-        yield f"action: there is no {fault.action}{_advice(fault.action, list(ACTIONS))}"
+    if fault.target not in known or fault.action not in ACTIONS:
+        yield from _unknown(fault, known, replicas)
+        return
     if fault.seconds <= 0:
         yield f"seconds: expected more than 0, got {fault.seconds:g}."
     if fault.action == "slow" and (fault.share is None or not 0 < fault.share < 1):
@@ -89,13 +94,18 @@ def _problems(fault: Fault, replicas: int) -> Iterator[str]:
     if fault.action == "outage" and fault.target != REGISTRY:
         yield f"action: outage is for the registry, not for {fault.target}; stop and kill are for every process."
     if fault.action == "clock-skew" and not (fault.is_of_ratify or fault.target == "gatekeeper"):
-        yield f"action: clock-skew is for Ratify and Gatekeeper, which read their certificates anew, not {fault.target}."
-    if fault.action in ("kill", "disk-full") and fault.target == REGISTRY:
-        yield f"action: {fault.action} would lose images, which the registry keeps in memory; outage and stop do not."
+        yield f"action: clock-skew is for Ratify and Gatekeeper, which read certificates anew, not {fault.target}."
+
+
+def _unknown(fault: Fault, known: Sequence[str], replicas: int) -> Iterator[str]:
+    if fault.target not in known:
+        yield f"target: there is no {named(fault.target)}{_advice(fault.target, known, replicas)}"
+    if fault.action not in ACTIONS:
+        yield f"action: there is no {named(fault.action)}{_advice(fault.action, list(ACTIONS))}"
 
 
 def _advice(name: str, known: Sequence[str], replicas: int | None = None) -> str:
     if replicas is not None and name.startswith("ratify-") and name.removeprefix("ratify-").isdigit():
         return f" with ratify.replicas {replicas}; the last one is ratify-{replicas - 1}."
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(named(name), known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}."

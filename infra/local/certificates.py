@@ -47,19 +47,21 @@ class CertificateAuthority:
         dns: Sequence[str] = ("localhost",),
         server: bool = True,
         client: bool = True,
+        key_pem: str | None = None,
+        after: timedelta = timedelta(),
     ) -> tuple[str, str]:
         """A new EC P-256 key and its certificate, as PEM: ``(key_pem, cert_pem)``.
 
         ``organization`` holds the groups of a Kubernetes user (``system:masters``); ``ip`` and
         ``dns`` are the names that a server answers to, and are left out of a certificate that is
-        for clients only.
+        for clients only. ``key_pem`` is a key that is there already; the certificate is valid
+        only ``after`` a while.
         """
         issuer = x509.load_pem_x509_certificate(self.cert_pem.encode())
-        issuer_key = serialization.load_pem_private_key(self.key_pem.encode(), password=None)
-        assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
-        key = ec.generate_private_key(ec.SECP256R1())
+        issuer_key = _ec_key(self.key_pem)
+        key = _ec_key(key_pem)
         subject = _name(organizations=organization, common_name=common_name)
-        builder = _builder(subject, issuer.subject, key.public_key(), AUTHORITY_VALID)
+        builder = _builder(subject, issuer.subject, key.public_key(), AUTHORITY_VALID, -after)
         builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(
@@ -167,6 +169,15 @@ def _builder(
         .not_valid_after(now + valid)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
+
+
+def _ec_key(pem: str | None) -> ec.EllipticCurvePrivateKey:
+    """The key in this PEM; a new one if there is none."""
+    if pem is None:
+        return ec.generate_private_key(ec.SECP256R1())
+    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
 
 
 def _key_usage(

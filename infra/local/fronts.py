@@ -38,10 +38,10 @@ def start(
     def port(name: str) -> pulumi.Output[str]:
         return site.ports.of(name).apply(str)
 
-    words: list[pulumi.Input[str]] = [
-        pulumi.Output.concat("--endpoint=", name, "=", port(own), *([",", port(health[0]), health[1]] if health else []))
-        for name, (own, health) in endpoints.items()
-    ]
+    words = []
+    for name, (own, health) in endpoints.items():
+        asked: list[pulumi.Input[str]] = [",", port(health[0]), health[1]] if health else []
+        words.append(pulumi.Output.concat(f"--endpoint={name}=", port(own), *asked))
     page = site.url("http", name_of(component))
     return site.start(
         name_of(component),

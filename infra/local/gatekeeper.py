@@ -7,12 +7,17 @@ from typing import Any
 
 import pulumi
 
+from infra.local import fronts
 from infra.local.control_plane import ControlPlane
 from infra.local.processes import LocalProcess
 from infra.local.site import Identities, Site
 from infra.settings import Settings
 
-PORTS = ("gatekeeper", "gatekeeper-metrics", "gatekeeper-health")
+ADDRESS = "gatekeeper"
+"""The name of the port that the webhooks are given."""
+BEHIND = "gatekeeper-behind"
+METRICS = "gatekeeper-metrics"
+HEALTH = "gatekeeper-health"
 IDENTITIES: Identities = {"gatekeeper": ("gatekeeper", ["ratify-perf:gatekeeper"])}
 
 NAMESPACE = "gatekeeper-system"
@@ -52,11 +57,25 @@ def flags(settings: Settings) -> list[str]:
     ]
 
 
+def has_front(settings: Settings) -> bool:
+    """Whether a front stands before Gatekeeper: if a fault is to hit it.
+
+    Gatekeeper answers before it has read its constraints, and admits everything then. In a cluster the Service keeps a
+    pod that was just started out until it is ready; whoever restarts a process here has to do the same.
+    """
+    return any(fault.target == "gatekeeper" for fault in settings.faults)
+
+
+def ports(settings: Settings) -> list[str]:
+    """The names of the ports that are needed."""
+    return [ADDRESS, METRICS, HEALTH, *((BEHIND, *fronts.ports_of(ADDRESS)) if has_front(settings) else ())]
+
+
 class Gatekeeper(pulumi.ComponentResource):
     """One Gatekeeper that does all its operations. ``url`` is where the API server finds its webhooks."""
 
     url: pulumi.Output[str]
-    process: LocalProcess
+    processes: list[LocalProcess]
 
     def __init__(
         self,
@@ -72,16 +91,17 @@ class Gatekeeper(pulumi.ComponentResource):
         kubeconfig, written = control_plane.kubeconfig_file("gatekeeper", self)
         cert, _ = site.certificate("gatekeeper")
         self.url = site.url("https", "gatekeeper", "/v1")
-        self.process = site.start(
+        port = BEHIND if has_front(settings) else ADDRESS
+        process = site.start(
             "gatekeeper",
             "gatekeeper",
             [
                 "--disable-cert-rotation",
                 f"--cert-dir={Path(cert).parent}",
                 "--host=127.0.0.1",
-                pulumi.Output.concat("--port=", site.ports.of("gatekeeper").apply(str)),
-                pulumi.Output.concat("--prometheus-port=", site.ports.of("gatekeeper-metrics").apply(str)),
-                pulumi.Output.concat("--health-addr=127.0.0.1:", site.ports.of("gatekeeper-health").apply(str)),
+                pulumi.Output.concat("--port=", site.ports.of(port).apply(str)),
+                pulumi.Output.concat("--prometheus-port=", site.ports.of(METRICS).apply(str)),
+                pulumi.Output.concat("--health-addr=127.0.0.1:", site.ports.of(HEALTH).apply(str)),
                 f"--api-cache-dir={site.file('gatekeeper/audit')}",
                 "--shutdown-delay=0",
                 *flags(settings),
@@ -93,9 +113,14 @@ class Gatekeeper(pulumi.ComponentResource):
                 "CONTAINER_NAME": "manager",
             },
             parent=self,
-            ready={"http": site.url("http", "gatekeeper-health", "/healthz")},
-            metrics=site.url("http", "gatekeeper-metrics", "/metrics"),
+            ready={"http": site.url("http", HEALTH, "/readyz"), **site.handshake_probe(port)},
+            metrics=site.url("http", METRICS, "/metrics"),
             after=[control_plane.api_server, written, *after],
             patience=0.5,
+            identity="gatekeeper",
         )
+        self.processes = [process]
+        if has_front(settings):
+            behind = {"gatekeeper": (BEHIND, (HEALTH, "/readyz"))}
+            self.processes.append(fronts.start(site, ADDRESS, behind, parent=self, after=[process]))
         self.register_outputs({"url": self.url})

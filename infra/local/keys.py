@@ -7,7 +7,8 @@ or state, which hold only paths and certificates.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from pulumi.dynamic import CreateResult, Resource
 
 from infra.local.certificates import ORGANIZATION, KeyType, authority, signing_certificate
 from infra.local.files import Replaced, write
+
+LATER = "not-yet-valid.crt"
+NOT_YET_VALID = timedelta(days=1)
 
 
 class _AuthorityProvider(Replaced):
@@ -29,6 +33,11 @@ class _AuthorityProvider(Replaced):
             key, cert = ca.issue(identity["common_name"], organization=identity["groups"])
             write(folder / name / "tls.key", key)
             write(folder / name / "tls.crt", cert)
+            if identity.get("later"):
+                _, later = ca.issue(
+                    identity["common_name"], organization=identity["groups"], key_pem=key, after=NOT_YET_VALID
+                )
+                write(folder / name / LATER, later)
         return CreateResult(str(folder), {**props, "ca_pem": ca.cert_pem})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
@@ -51,10 +60,18 @@ class LocalCertificates(Resource, module="local", name="Certificates"):
         *,
         folder: Path,
         identities: Mapping[str, tuple[str, Sequence[str]]],
+        later: Collection[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """``identities``: name of the folder → (common name, groups)."""
-        named = {name: {"common_name": cn, "groups": list(groups)} for name, (cn, groups) in identities.items()}
+        """``identities``: name of the folder → (common name, groups).
+
+        Those ``later`` get ``not-yet-valid.crt`` too: for the same key, good from tomorrow on. Faults need it, and no
+        certificate can be issued any more when they do.
+        """
+        named: dict[str, dict[str, Any]] = {
+            name: {"common_name": cn, "groups": list(groups), **({"later": True} if name in later else {})}
+            for name, (cn, groups) in identities.items()
+        }
         props = {"folder": str(folder), "common_name": resource_name, "identities": named, "ca_pem": None}
         super().__init__(_AuthorityProvider(), resource_name, props, opts)
 

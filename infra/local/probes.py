@@ -1,7 +1,7 @@
 """Probes that tell whether a local process is ready, as data: what is asked is in the resource's inputs.
 
-{"http": "https://127.0.0.1:6443/readyz", "ca": FILE, "cert": FILE, "key": FILE}    answered with 200
-{"tls": 6001, "ca": FILE, "cert": FILE, "key": FILE}                                shakes hands, with a valid certificate
+{"http": "https://127.0.0.1:6443/readyz", "ca": FILE, "cert": FILE, "key": FILE}    answers 200
+{"tls": 6001, "ca": FILE, "cert": FILE, "key": FILE}                                shakes hands, validly
 {"tcp": 6001}                                                                       accepts a connection
 
 A probe that has several of them succeeds if all do. A connection says little: the kernel accepts it for a process that

@@ -1,4 +1,8 @@
-"""Ratify as a process, configured by file: the store, the policy and the notation verifier of its chart."""
+"""Ratify as processes, configured by file: the store, the policy and the notation verifier of its chart.
+
+In high availability without Dapr every replica has ports, caches, log and metrics page of its own, as pods have, and a
+front is the one address that Gatekeeper is given.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ from typing import Any
 
 import pulumi
 
+from infra.local import fronts
+from infra.local.files import LocalFile
 from infra.local.processes import LocalProcess
 from infra.local.site import Identities, Site
 from infra.settings import Settings
 
-PORTS = ("ratify", "ratify-metrics")
-IDENTITIES: Identities = {"ratify": ("ratify", [])}
-
+ADDRESS = "ratify"
+"""The name of the port that Gatekeeper's providers are given."""
 NOTATION = "application/vnd.cncf.notary.signature"
 
 
@@ -80,11 +85,40 @@ def trust_policy(identity: str) -> dict[str, Any]:
     }
 
 
+def has_front(settings: Settings) -> bool:
+    """Whether a front stands between Gatekeeper and Ratify: where there are several replicas, and only there."""
+    return settings.ratify.mode != "regular"
+
+
+def replicas(settings: Settings) -> list[str]:
+    """The names of the processes, which are those of their ports, folders and identities too."""
+    return [f"ratify-{number}" for number in range(settings.ratify.replicas)]
+
+
+def ports(settings: Settings) -> list[str]:
+    """The names of the ports that are needed."""
+    own = [port for name in replicas(settings) for port in (_port(name, settings), _metrics(name))]
+    return [*dict.fromkeys([ADDRESS, *own]), *(fronts.ports_of(ADDRESS) if has_front(settings) else ())]
+
+
+def identities(settings: Settings) -> Identities:
+    """Each replica has a certificate of its own, so that one of them can be made invalid."""
+    return {name: ("ratify", []) for name in replicas(settings)}
+
+
+def _port(name: str, settings: Settings) -> str:
+    return name if has_front(settings) else ADDRESS
+
+
+def _metrics(name: str) -> str:
+    return f"{name}-metrics"
+
+
 class Ratify(pulumi.ComponentResource):
-    """One Ratify. ``url`` is where Gatekeeper's providers find it."""
+    """Ratify, one process or several behind one address. ``url`` is where Gatekeeper's providers find it."""
 
     url: pulumi.Output[str]
-    process: LocalProcess
+    processes: list[LocalProcess]
 
     def __init__(
         self,
@@ -98,46 +132,61 @@ class Ratify(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("ratify-perf:local:Ratify", name, None, opts)
-        text = pulumi.Output.all(policy, login).apply(
+        self._site = site
+        self._settings = settings
+        trust = site.write("ratify/trust.crt", certificate, parent=self)
+        self.url = site.url("https", ADDRESS, "/ratify/gatekeeper/v1")
+        self.processes = [
+            self._replica(replica, [trust, self._configured(replica, trust, policy, login)])
+            for replica in replicas(settings)
+        ]
+        if has_front(settings):
+            behind = {replica: (replica, None) for replica in replicas(settings)}
+            self.processes.append(fronts.start(site, ADDRESS, behind, parent=self, after=list(self.processes)))
+        self.register_outputs({"url": self.url})
+
+    def _configured(
+        self, replica: str, trust: LocalFile, policy: pulumi.Input[dict[str, Any]], login: pulumi.Input[str | None]
+    ) -> LocalFile:
+        text = pulumi.Output.all(policy, trust.path, login).apply(
             lambda known: json.dumps(
                 configuration(
-                    settings,
-                    cache=site.file("ratify/blobs"),
-                    certificate=site.file("ratify/trust.crt"),
+                    self._settings,
+                    cache=self._site.file(f"{replica}/blobs"),
+                    certificate=known[1],
                     trust_policy=known[0],
-                    login=known[1],
+                    login=known[2],
                 ),
                 indent=2,
                 sort_keys=True,
             )
         )
-        files = [
-            site.write("ratify/trust.crt", certificate, parent=self),
-            site.write("ratify/config.json", text, parent=self),
-        ]
-        cert, _ = site.certificate("ratify")
-        self.url = site.url("https", "ratify", "/ratify/gatekeeper/v1")
-        self.process = site.start(
-            "ratify-0",
+        return self._site.write(f"{replica}/config.json", text, parent=self)
+
+    def _replica(self, name: str, files: list[LocalFile]) -> LocalProcess:
+        site, settings = self._site, self._settings
+        cert, _ = site.certificate(name)
+        port = _port(name, settings)
+        return site.start(
+            name,
             "ratify",
             [
                 "serve",
-                f"--config={site.file('ratify/config.json')}",
-                pulumi.Output.concat("--http=127.0.0.1:", site.ports.of("ratify").apply(str)),
+                f"--config={site.file(f'{name}/config.json')}",
+                pulumi.Output.concat("--http=127.0.0.1:", site.ports.of(port).apply(str)),
                 f"--cert-dir={cert.rpartition('/')[0]}",
                 f"--ca-cert-file={site.ca}",
                 f"--cache-enabled={str(settings.ratify.cache).lower()}",
                 f"--cache-ttl={settings.ratify.cacheTtlSeconds}s",
                 f"--cache-size={settings.ratify.cacheSizeMb}",
                 "--metrics-enabled",
-                pulumi.Output.concat("--metrics-port=", site.ports.of("ratify-metrics").apply(str)),
+                pulumi.Output.concat("--metrics-port=", site.ports.of(_metrics(name)).apply(str)),
             ],
-            env={"HOME": site.file("ratify"), "RATIFY_LOG_LEVEL": settings.ratify.logLevel},
+            env={"HOME": site.file(name), "RATIFY_LOG_LEVEL": settings.ratify.logLevel},
             parent=self,
-            # Ratify asks for a client certificate, so a plain connection is the most that a probe can make of it.
-            ready={"tcp": site.ports.of("ratify")},
-            metrics=site.url("http", "ratify-metrics", "/metrics"),
+            ready=site.handshake_probe(port),
+            metrics=site.url("http", _metrics(name), "/metrics"),
             after=files,
             patience=1,
+            identity=name,
         )
-        self.register_outputs({"url": self.url})

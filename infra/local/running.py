@@ -16,7 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,57 @@ def how_it_ended(pid: int, started: int) -> str:
         return f"killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"killed by signal {-code}"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """How a process was started: with it, it can be started again exactly so."""
+
+    argv: list[str]
+    env: dict[str, str]
+
+
+def invocation(process: Record) -> Invocation:
+    """How a running process was started, by the kernel's own record of it. Raises ProcessError if it is gone."""
+    try:
+        words, env = (Path(f"/proc/{process.pid}/{name}").read_bytes().split(b"\0") for name in ("cmdline", "environ"))
+    except OSError:
+        words = env = []
+    if not process.alive or len(words) < 2:
+        raise ProcessError(f"{process.name} is not running any more.")
+    pairs = (os.fsdecode(entry).partition("=") for entry in env if entry)
+    return Invocation([os.fsdecode(word) for word in words[:-1]], {key: value for key, _, value in pairs})
+
+
+def kill(process: Record) -> None:
+    """Ends a process at once, as a crash would, but on purpose: it is not meant to run any more."""
+    process.file.unlink(missing_ok=True)
+    stop(process.pid, process.started, 0)
+
+
+def respawn(process: Record, how: Invocation) -> Record:
+    """Starts a process again as it was started before, and says that it is meant to run; does not wait for its probe.
+
+    Raises ProcessError if it cannot be started.
+    """
+    try:
+        with Path(process.log).open("ab") as output:
+            again = subprocess.Popen(
+                how.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=how.env,
+                cwd=process.folder,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise ProcessError(f"{process.name} could not be started again: {error.strerror}.") from error
+    started = started_ticks(again.pid) or -1
+    _children[again.pid, started] = again
+    record = replace(process, pid=again.pid, started=started)
+    record.write()
+    return record
 
 
 def strays(mark: str) -> list[psutil.Process]:

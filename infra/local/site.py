@@ -6,7 +6,7 @@ a log, and so that the stack's outputs know what can be scraped, which pid it ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pulumi
 
 from infra.local import tools
 from infra.local.files import LocalFile, LocalFolder, digest
-from infra.local.keys import LocalCertificates
+from infra.local.keys import LATER, LocalCertificates
 from infra.local.ports import LocalPorts
 from infra.local.processes import LocalProcess
 
@@ -33,6 +33,8 @@ class Site:
     certificates: LocalCertificates
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name of a process → what the harness has to know of it: metrics URL, pid, start time, log, folder."""
+    later: Collection[str] = ()
+    """Identities that have a certificate which is not valid yet (:mod:`infra.local.keys`)."""
 
     def file(self, name: str) -> str:
         """The path of a file in the stack's folder."""
@@ -63,9 +65,11 @@ class Site:
         env: Mapping[str, pulumi.Input[str]] | None = None,
         after: Sequence[pulumi.Resource] = (),
         patience: float = 2,
+        identity: str | None = None,
     ) -> LocalProcess:
         """Starts a binary that :mod:`infra.local.tools` knows, or any executable by its path.
 
+        ``identity`` is whose certificate it serves, where it reads that anew when the file changes.
         ``metrics`` is the URL that the harness scrapes; one with https is asked with the site's own client certificate.
         The process is started anew when the certificates change, or a file that it is started ``after``.
         """
@@ -88,13 +92,25 @@ class Site:
             "started": process.started,
             "log": process.log,
             "folder": str(self.path),
+            **({"certificates": self._served(identity)} if identity in self.later else {}),
         }
         return process
 
     def tls_probe(self, port: str, path: str) -> dict[str, pulumi.Input[Any]]:
         """A probe of an https server of the control plane, asked as the administrator."""
+        return {"http": self.url("https", port, path), **self._administrator()}
+
+    def handshake_probe(self, port: str) -> dict[str, pulumi.Input[Any]]:
+        """A probe of a server that speaks TLS: it has to shake hands, with a certificate that is valid."""
+        return {"tls": self.ports.of(port), **self._administrator()}
+
+    def _administrator(self) -> dict[str, str]:
         cert, key = self.certificate("admin")
-        return {"http": self.url("https", port, path), "ca": self.ca, "cert": cert, "key": key}
+        return {"ca": self.ca, "cert": cert, "key": key}
+
+    def _served(self, identity: str | None) -> dict[str, str]:
+        """The certificate that a process serves, and the one that a fault may put in its place."""
+        return {"serving": self.file(f"pki/{identity}/tls.crt"), "notYetValid": self.file(f"pki/{identity}/{LATER}")}
 
     def write(self, name: str, text: pulumi.Input[str], *, parent: pulumi.Resource) -> LocalFile:
         """Writes a configuration file into the stack's folder."""
@@ -102,8 +118,10 @@ class Site:
         return LocalFile(name.replace("/", "-"), self.file(name), text, opts)
 
 
-def site(path: Path, ports: Sequence[str], fixed: Mapping[str, int], identities: Identities) -> Site:
-    """Makes folder, ports and certificates of a stack."""
+def site(
+    path: Path, ports: Sequence[str], fixed: Mapping[str, int], identities: Identities, later: Collection[str] = ()
+) -> Site:
+    """Makes folder, ports and certificates of a stack; those ``later`` are for faults (:mod:`infra.local.keys`)."""
     folder = LocalFolder("folder", path)
     return Site(
         path,
@@ -113,6 +131,8 @@ def site(path: Path, ports: Sequence[str], fixed: Mapping[str, int], identities:
             "certificates",
             folder=path / "pki",
             identities=identities,
+            later=later,
             opts=pulumi.ResourceOptions(depends_on=[folder]),
         ),
+        later=later,
     )

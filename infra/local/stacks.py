@@ -20,7 +20,7 @@ from infra.kubernetes.workloads import Namespaces, Workloads
 from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, registries, tools
 from infra.local.certificates import ORGANIZATION, signing_subject
 from infra.local.keys import SigningCertificate
-from infra.local.site import Identities, Site, site
+from infra.local.site import Site, site
 from infra.settings import Settings
 from workloads.errors import ToolError, UsageError
 from workloads.negatives import REFUSED_SIGNERS
@@ -108,7 +108,7 @@ def run(settings: Settings, folder: Path) -> None:
         ca_pem=here.certificates.ca_pem,
         opts=top,
         children=pulumi.ResourceOptions.merge(
-            inside, pulumi.ResourceOptions(depends_on=[webhook.process, verifier.process])
+            inside, pulumi.ResourceOptions(depends_on=[*webhook.processes, *verifier.processes])
         ),
     )
     trail = Trail("trail", top, inside)
@@ -142,15 +142,26 @@ def registry_host(hosts: list[dict[str, str]], settings: Settings) -> str:
 
 
 def _site(settings: Settings, folder: Path) -> Site:
-    parts = (control_plane, nodes, ratify, gatekeeper)
-    identities: Identities = {name: who for part in parts for name, who in part.IDENTITIES.items()}
-    ports = [port for part in (*parts, monitoring) for port in part.PORTS]
+    identities = {
+        **control_plane.IDENTITIES,
+        **nodes.IDENTITIES,
+        **ratify.identities(settings),
+        **gatekeeper.IDENTITIES,
+    }
+    ports = [
+        *control_plane.PORTS,
+        *nodes.PORTS,
+        *ratify.ports(settings),
+        *gatekeeper.ports(settings),
+        *monitoring.PORTS,
+    ]
     fixed = {
         "kube-apiserver": settings.cluster.apiServerPort,
-        "gatekeeper": settings.gatekeeper.port,
-        "ratify": settings.ratify.port,
+        gatekeeper.ADDRESS: settings.gatekeeper.port,
+        ratify.ADDRESS: settings.ratify.port,
     }
-    return site(folder, ports, fixed, identities)
+    skewed = {fault.target for fault in settings.faults if fault.action == "clock-skew"}
+    return site(folder, ports, fixed, identities, later=skewed)
 
 
 def _gatekeeper_api(inside: pulumi.ResourceOptions) -> list[pulumi.Resource]:

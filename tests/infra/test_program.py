@@ -64,17 +64,71 @@ def test_no_secret_is_in_inputs_outputs_or_state(world, name):
 def test_a_run_s_stack_has_every_component(world, name):
     declared = world.up(name)
     processes = {step.name for step in declared.of_type("local:Process")}
-    assert processes == {
+    assert {name for name in processes if not name.startswith(("ratify-", "front-"))} == {
         "etcd",
         "kube-apiserver",
         "kube-controller-manager",
         "kube-scheduler",
         "kwok",
         "gatekeeper",
-        "ratify-0",
     }
+    assert "ratify-0" in processes
     assert set(declared.outcome.outputs["targets"]) == processes
     assert "things.gatekeeper.sh" in declared.steps
+
+
+HA = {"mode": "ha-without-dapr", "replicas": 3}
+
+
+def test_replicas_of_ratify_have_everything_of_their_own_and_one_address(world):
+    declared = world.up("local-smoke", ratify={**HA, "port": 26_001})
+    front = declared.inputs("front-ratify")["argv"]
+    assert "--port=26001" in front
+    listening, metrics, homes, caches = set(), set(), set(), set()
+    for number in range(3):
+        name = f"ratify-{number}"
+        process = declared.inputs(name)
+        (own,) = (word.rpartition(":")[2] for word in process["argv"] if word.startswith("--http=127.0.0.1:"))
+        assert f"--endpoint={name}={own}" in front
+        listening.add(own)
+        metrics.add(declared.outcome.outputs["targets"][name]["metrics"])
+        homes.add(process["env"]["HOME"])
+        assert f"--cert-dir={process['folder']}/pki/{name}" in process["argv"]
+        (store,) = json.loads(declared.inputs(f"{name}-config.json")["text"])["store"]["plugins"]
+        caches.add(store["localCachePath"])
+    assert {len(each) for each in (listening, metrics, homes, caches)} == {3}
+    assert {"ratify-0", "ratify-1", "ratify-2"} <= declared.needs("front-ratify")
+    assert "front-ratify" in declared.needs("admission-ratify-provider")
+    spec = declared.inputs("admission-ratify-provider")["spec"]
+    assert spec["url"] == "https://127.0.0.1:26001/ratify/gatekeeper/v1/verify"
+
+
+def test_one_ratify_and_an_undisturbed_gatekeeper_have_nothing_in_front(smoke):
+    assert not [name for name in smoke.steps if name.startswith("front-")]
+
+
+def test_a_gatekeeper_that_a_fault_hits_is_reached_by_way_of_its_readiness(world):
+    kill = {"target": "gatekeeper", "action": "kill", "at": 1, "seconds": 1}
+    declared = world.up("local-smoke", gatekeeper={"port": 24_443}, faults=[kill])
+    (own,) = (word for word in declared.inputs("gatekeeper")["argv"] if word.startswith("--port="))
+    assert own != "--port=24443"
+    front = declared.inputs("front-gatekeeper")["argv"]
+    assert "--port=24443" in front
+    (endpoint,) = (word for word in front if word.startswith("--endpoint="))
+    assert endpoint.startswith(f"--endpoint=gatekeeper={own.removeprefix('--port=')},")
+    assert endpoint.endswith("/readyz")
+    assert webhook(declared, LAST)["clientConfig"]["url"] == "https://127.0.0.1:24443/v1/admit"
+    assert "front-gatekeeper" in declared.needs(LAST)
+
+
+def test_certificates_that_are_not_valid_yet_are_made_only_for_who_needs_one(world):
+    skew = {"target": "ratify-1", "action": "clock-skew", "at": 1, "seconds": 1}
+    declared = world.up("local-smoke", ratify=HA, faults=[skew])
+    identities = declared.inputs("certificates")["identities"]
+    assert [name for name, identity in identities.items() if identity.get("later")] == ["ratify-1"]
+    targets = declared.outcome.outputs["targets"]
+    assert targets["ratify-1"]["certificates"]["serving"].endswith("/pki/ratify-1/tls.crt")
+    assert "certificates" not in targets["ratify-0"]
 
 
 def test_the_shared_stack_has_a_registry_per_region_and_the_certificate(world):
@@ -271,7 +325,7 @@ def test_cache_off_turns_off_every_cache_on_the_way(world, cache):
     flags = declared.inputs("gatekeeper")["argv"]
     assert f"--external-data-provider-response-cache-ttl={seconds}s" in flags
     assert f"--cache-enabled={str(cache == 'on').lower()}" in declared.inputs("ratify-0")["argv"]
-    (store,) = json.loads(declared.inputs("ratify-config.json")["text"])["store"]["plugins"]
+    (store,) = json.loads(declared.inputs("ratify-0-config.json")["text"])["store"]["plugins"]
     assert store["cacheEnabled"] is (cache == "on")
 
 
@@ -327,7 +381,7 @@ def test_every_process_listens_on_loopback_only(world):
     for step in world.up("local-smoke", monitoring={"prometheus": "on"}).of_type("local:Process"):
         assert not [word for word in step.inputs["argv"] if "=0.0.0.0" in word or "=:" in word]
         probe = step.inputs["ready"]
-        assert "tcp" in probe or "//127.0.0.1:" in probe["http"]
+        assert "tls" in probe or "//127.0.0.1:" in probe["http"]
 
 
 def test_a_process_reads_files_whose_change_starts_it_anew(world):

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.faults import Fault
 from infra.settings import SUBJECTS, Region, Settings
 from infra.values import GREATEST
 from tests.infra.test_values import JSON
@@ -61,6 +62,16 @@ def plain(hint: Any, field: Any) -> st.SearchStrategy[Any]:
         regions = st.builds(Region, st.from_regex(r"[a-z][a-z0-9]{0,12}", fullmatch=True), sizes)
         unique = st.lists(regions, min_size=1, max_size=5, unique_by=lambda region: region.name)
         return unique.map(lambda drawn: [asdict(region) for region in drawn])
+    if hint == tuple[Fault, ...]:
+        faults = st.builds(
+            Fault,
+            st.sampled_from(["gatekeeper", "etcd", "ratify-0"]),
+            st.sampled_from(["kill", "stop"]),
+            *[st.floats(0.1, 900)] * 2,
+        )
+        return st.lists(faults, max_size=3, unique_by=lambda fault: fault.target).map(
+            lambda drawn: [asdict(fault) for fault in drawn]
+        )
     if get_origin(hint) is tuple:
         return st.lists(st.text()).map(tuple)
     if field.name == "negatives":
@@ -107,6 +118,7 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
         if seconds < usual or ratify.get(f"{ours}TimeoutMs", 0) >= seconds * 1000:
             gatekeeper.pop(f"{theirs}TimeoutSeconds", None)
             ratify.pop(f"{ours}TimeoutMs", None)
+    ratify.update(mode="ha-without-dapr" if ratify.get("replicas", 1) > 1 else "regular")
     for subject, key in ((gatekeeper, "port"), (ratify, "port")):
         subject.pop(key, None)
     return config
@@ -346,3 +358,17 @@ def test_any_garbage_at_all_is_taken_or_a_settings_error(config):
 def test_no_number_is_larger_than_the_components_can_read(key):
     (problem,) = problems(**{key[0]: {key[1]: GREATEST + 1}})
     assert problem == f"{key[0]}.{key[1]}: expected {GREATEST} or less, got {GREATEST + 1}."
+
+
+@pytest.mark.parametrize("ratify", [{"replicas": 3}, {"mode": "regular", "replicas": 2}])
+def test_regular_is_one_replica(ratify):
+    (problem,) = problems(ratify=ratify)
+    assert problem.startswith(f"ratify.replicas: mode regular has 1 replica, not {ratify['replicas']}")
+    assert "ha-without-dapr" in problem
+
+
+def test_high_availability_needs_two_replicas():
+    (problem,) = problems(ratify={"mode": "ha-without-dapr"})
+    assert problem == "ratify.replicas: mode ha-without-dapr needs 2 to 20 replicas, got 1."
+    assert read(ratify={"mode": "ha-without-dapr", "replicas": 2}).ratify.replicas == 2
+    assert problems(ratify={"mode": "ha-without-dapr", "replicas": 21})

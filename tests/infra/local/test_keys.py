@@ -17,7 +17,8 @@ PROGRAM = """
     config = pulumi.Config()
     folder = Path(config.require("folder"))
     pki = LocalCertificates(
-        "pki", folder=folder / "pki", identities={"admin": ("the-admin", ["system:masters"]), "etcd": ("etcd", [])}
+        "pki", folder=folder / "pki", identities={"admin": ("the-admin", ["system:masters"]), "etcd": ("etcd", [])},
+        later=["etcd"],
     )
     signing = SigningCertificate(
         "signing", folder=folder / "signing", key_type=config.require("type"), common_name="tests"
@@ -57,6 +58,21 @@ def test_the_authority_s_own_key_is_kept_nowhere(project, tmp_path):
     for file in tmp_path.rglob("*.key"):
         key = serialization.load_pem_private_key(file.read_bytes(), password=None)
         assert key.public_key() != authority.public_key()
+
+
+def test_a_certificate_that_is_not_valid_yet_is_for_the_same_key_and_made_only_where_it_is_asked_for(project, tmp_path):
+    up(project, tmp_path)
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("not-yet-valid.crt")] == [
+        "pki/etcd/not-yet-valid.crt"
+    ]
+    now, later = (
+        x509.load_pem_x509_certificate((tmp_path / "pki/etcd" / name).read_bytes())
+        for name in ("tls.crt", "not-yet-valid.crt")
+    )
+    assert now.public_key() == later.public_key()
+    assert now.subject == later.subject
+    assert now.not_valid_before_utc < datetime.now(UTC) < later.not_valid_before_utc
+    later.verify_directly_issued_by(x509.load_pem_x509_certificate((tmp_path / "pki/ca.crt").read_bytes()))
 
 
 def test_each_identity_has_a_certificate_with_its_user_and_groups(project, tmp_path):

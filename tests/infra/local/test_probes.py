@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -107,6 +108,40 @@ def test_a_server_with_tls_is_asked_with_the_client_s_certificate(tmp_path):
     # The same paths with other certificates, as after the stack was made anew by the same process.
     with serving(context=issue(tmp_path, authority("two"))) as port:
         assert probes.succeeds({"http": f"https://127.0.0.1:{port}/readyz", **files})
+
+
+def test_a_handshake_probe_wants_a_certificate_that_is_valid_now(tmp_path):
+    files = {"ca": str(tmp_path / "ca.crt"), "cert": str(tmp_path / "tls.crt"), "key": str(tmp_path / "tls.key")}
+    root = authority("one")
+    context = issue(tmp_path, root)
+    key = (tmp_path / "tls.key").read_text()
+    with serving(context=context) as port:
+        probe = {"tls": port, **files}
+        assert probes.succeeds(probe)
+        assert probes.place(probe) == f"127.0.0.1:{port}"
+        (tmp_path / "later.crt").write_text(root.issue("somebody", key_pem=key, after=timedelta(days=1))[1])
+        context.load_cert_chain(tmp_path / "later.crt", tmp_path / "tls.key")
+        assert not probes.succeeds(probe)
+        context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+        assert probes.succeeds(probe)
+    assert not probes.succeeds(probe)
+
+
+def test_a_server_that_is_stopped_accepts_connections_and_shakes_no_hands(monkeypatch, tmp_path):
+    monkeypatch.setattr(probes, "TIMEOUT_SECONDS", 0.2)
+    issue(tmp_path, authority("one"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert probes.succeeds({"tcp": port})
+        assert not probes.succeeds({"tls": port, "ca": str(tmp_path / "ca.crt")})
+
+
+def test_of_several_probes_all_have_to_succeed():
+    (nowhere,) = free_ports(1)
+    with serving() as port, serving(status=503) as unwell:
+        assert probes.succeeds({"tcp": port, "http": f"http://127.0.0.1:{port}/"})
+        assert not probes.succeeds({"tcp": nowhere, "http": f"http://127.0.0.1:{port}/"})
+        assert not probes.succeeds({"tcp": port, "http": f"http://127.0.0.1:{unwell}/"})
 
 
 def test_certificates_that_are_not_there_yet_are_not_ready(tmp_path):

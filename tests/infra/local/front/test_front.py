@@ -176,7 +176,7 @@ async def test_a_big_body_goes_through_whole_in_both_directions():
 async def test_who_reads_slowly_slows_the_other_side_down():
     sent = 0
 
-    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         for _ in range(MEGABYTES * 10):
             writer.write(bytes(100_000))
