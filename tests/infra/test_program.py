@@ -183,7 +183,7 @@ def test_who_pushes_and_who_pulls_has_a_login_of_their_own(world):
     assert {f"--identities={shared.inputs('registry-credentials')['folder']}/identities"} <= set(
         shared.inputs("registry-eastus2")["argv"]
     )
-    config = json.loads(declared.inputs("ratify-config.json")["text"])
+    config = json.loads(declared.inputs("ratify-0-config.json")["text"])
     (store,) = config["store"]["plugins"]
     assert store["authProvider"] == {"name": "dockerConfig", "configPath": credentials["pull"]}
     assert credentials["push"] != credentials["pull"]
@@ -192,7 +192,7 @@ def test_who_pushes_and_who_pulls_has_a_login_of_their_own(world):
 @pytest.mark.parametrize("registry", [{"login": False}, {"kind": "distribution"}])
 def test_a_registry_without_logins_is_asked_without(world, registry):
     assert "credentials" not in world.up("local-shared", registry=registry).outcome.outputs
-    config = json.loads(world.up("local-S", registry=registry).inputs("ratify-config.json")["text"])
+    config = json.loads(world.up("local-S", registry=registry).inputs("ratify-0-config.json")["text"])
     assert "authProvider" not in config["store"]["plugins"][0]
 
 
