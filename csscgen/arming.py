@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from csscgen.cluster import ApiError, Cluster
 from csscgen.interruptions import run
-from workloads.errors import DeadlineError, reason
+from workloads.errors import DeadlineError, brief
 from workloads.ratify.objects import Plan
 
 DEADLINE_SECONDS = 60.0
@@ -48,7 +48,7 @@ async def _await(kubeconfig: str, plan: Plan, host: str, mutation: bool, deadlin
             return time.monotonic() - started
     raise DeadlineError(
         f"After {deadline:g} s admission is still not as the policy has it: asked about a pod, it said: "
-        f"{reason(said)}. The logs of Gatekeeper and Ratify say why; without enforcement a run would measure nothing."
+        f"{brief(said)}. The logs of Gatekeeper and Ratify say why; without enforcement a run would measure nothing."
     )
 
 

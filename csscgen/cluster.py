@@ -18,7 +18,7 @@ import orjson
 from yarl import URL
 
 from csscgen.objects import OBJECT
-from workloads.errors import ClusterError, quoted, reason
+from workloads.errors import ClusterError, brief, quoted
 
 LIST_LIMIT = 500
 WATCH_SECONDS = 300
@@ -56,7 +56,7 @@ class Cluster:
                 self._context.load_cert_chain(settings.cert_file, settings.key_file)
         except (OSError, ValueError) as error:
             raise ClusterError(
-                f"The certificates in the stack's kubeconfig cannot be used: {reason(error)}. {ADVICE}"
+                f"The certificates in the stack's kubeconfig cannot be used: {brief(error)}. {ADVICE}"
             ) from error
         token = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
         if not (token.isascii() and token.isprintable()):  # it is not shown
@@ -94,7 +94,7 @@ class Cluster:
                 text = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ClusterError(
-                f"The API server at {self.server} did not answer {method} {path}: {reason(error)}. Check that it runs."
+                f"The API server at {self.server} did not answer {method} {path}: {brief(error)}. Check that it runs."
             ) from error
         answer = _decoded(text)
         if response.status >= 300:
@@ -212,11 +212,11 @@ class Watcher:
                     self.relists += 1
                 elif code is not None and code != TOO_MANY_REQUESTS and code < 500:
                     raise ApiError(
-                        f"The API server refuses the watch of {self._path} with {code}: {reason(error)}.", code
+                        f"The API server refuses the watch of {self._path} with {code}: {brief(error)}.", code
                     ) from error
                 failures += 1
                 if failures > MAX_FAILURES:
-                    raise ClusterError(f"The watch of {self._path} broke off for good: {reason(error)}.") from error
+                    raise ClusterError(f"The watch of {self._path} broke off for good: {brief(error)}.") from error
                 await asyncio.sleep(min(PAUSE_SECONDS * 2**failures, 2))
 
     async def _relist(self, on_event: Any) -> str:
@@ -259,7 +259,7 @@ def _read(kubeconfig: str) -> Any:
         if log.errors:
             raise ValueError(log.errors[0])
     except (config.ConfigException, *MALFORMED) as error:
-        raise ClusterError(f"The stack's kubeconfig cannot be used: {reason(error)}. {ADVICE}") from error
+        raise ClusterError(f"The stack's kubeconfig cannot be used: {brief(error)}. {ADVICE}") from error
     finally:
         logging.getLogger().removeHandler(log)
     return settings

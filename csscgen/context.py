@@ -70,7 +70,21 @@ class Context:
         known = self.engine.outputs(stack.name)
         if not known:
             raise UsageError(f"Stack {stack.name} is not up. `{self.named('up')}` brings it up.")
-        return {key: value.value if isinstance(value, Secret) else value for key, value in known.items()}
+        found = _Outputs((key, value.value if isinstance(value, Secret) else value) for key, value in known.items())
+        found.stack = stack.name
+        return found
+
+
+class _Outputs(dict[str, Any]):
+    """Outputs of a stack; whoever asks for one that it does not have is told why."""
+
+    stack = ""
+
+    def __missing__(self, key: str) -> Any:
+        raise UsageError(
+            f"Stack {self.stack} is up and has no output {key}: its `up` did not come to its end, or was of another "
+            "version. `csscgen up` completes it; else destroy it and bring it up again."
+        )
 
 
 def open_context(

@@ -132,7 +132,7 @@ def seed(context: Context) -> dict[str, Any]:
 def _signer(key_file: str, certificate: str) -> Signer:
     from csscgen.artifacts.signing import LocalSigner
 
-    return LocalSigner(Path(key_file).read_text(), certificate)
+    return LocalSigner(Path(key_file).read_bytes().decode(errors="replace"), certificate)
 
 
 def destroy(context: Context, *, shared: bool) -> None:

@@ -42,7 +42,7 @@ def named(key: object) -> str:
     return text if text and text.isprintable() and len(text) <= LONGEST_NAME else quoted(text)
 
 
-def reason(error: object) -> str:
+def brief(error: object) -> str:
     """What an error of a library says, as the end of a sentence: one line, printable, bounded, without its full stop.
 
     Its type, if it says nothing.

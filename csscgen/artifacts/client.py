@@ -22,10 +22,11 @@ import orjson
 from oras.container import Container  # type: ignore[import-untyped]
 from yarl import URL
 
+from analysis.shapes import Fault, entries, fault, items, maybe, text, values
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
 from csscgen.artifacts.logins import read_login
 from csscgen.artifacts.transport import Answer, Traffic, Transport
-from workloads.errors import RegistryError, UsageError
+from workloads.errors import RegistryError, UsageError, named, quoted
 
 CONCURRENCY = 32
 """Requests at a time; more gain nothing against one registry and cost memory."""
@@ -35,6 +36,22 @@ SINGLE_POST_LIMIT = 64 * 1024
 """Blobs above this size, in bytes, always take two requests: a registry that refuses the one with
 the blob in it need not read it, and may cut the connection."""
 ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
+
+
+def _digest(value: Any) -> Fault | None:
+    return None if isinstance(value, str) and DIGEST.fullmatch(value) else fault(value)
+
+
+DIGEST = re.compile(r"sha(256|512):[0-9a-f]{64,128}")
+INDEX = entries(
+    {},
+    {
+        "manifests": maybe(
+            items(entries({"digest": _digest}, {"artifactType": maybe(text), "annotations": maybe(values(text))}))
+        )
+    },
+)
+"""The form of an index, so far as it is relied on."""
 
 
 class RegistryClient:
@@ -166,14 +183,14 @@ class RegistryClient:
             url = self._url(f"{self.registry}/v2/{repository}/referrers/{digest}")
             pages = await self._pages(url, repository)
             if pages is not None:
-                return [entry for page in pages for entry in page.get("manifests") or ()]
+                return [entry for page in pages for entry in self._descriptors(page, url)]
         tag = _referrers_tag(digest)
         index = await self.get_manifest(repository, tag)
         if index is None:
             return []
         self._referrers_api = False  # nobody writes such a tag where there is the API
         document = self._document(index.data, f"{repository}:{tag}")
-        return list(document.get("manifests") or ())
+        return self._descriptors(document, f"{repository}:{tag}")
 
     async def put_referrers(self, repository: str, digest: str, entries: Iterable[dict[str, Any]]) -> None:
         """Write the list of referrers of ``digest`` where the registry keeps none itself.
@@ -187,7 +204,14 @@ class RegistryClient:
         """All pages of a list, following the links; None if there is no such list."""
         pages: list[dict[str, Any]] = []
         following: URL | str | None = url
+        seen: set[str] = set()
         while following is not None:
+            if str(following) in seen:
+                raise RegistryError(
+                    f"The registry {self.registry} answered {url} with the same page again and again. It does not "
+                    "keep to the distribution specification."
+                )
+            seen.add(str(following))
             answer = await self._transport.request("GET", following, expect=(200, 404), scope=_scope(repository))
             if answer.status == 404:
                 return None
@@ -207,6 +231,15 @@ class RegistryClient:
             )
         return document
 
+    def _descriptors(self, index: dict[str, Any], source: str) -> list[dict[str, Any]]:
+        if problem := INDEX(index):
+            raise RegistryError(
+                f"The registry {self.registry} answered {source} with something that is not an index: {problem}. "
+                "It does not keep to the distribution specification."
+            )
+        found: list[dict[str, Any]] = index.get("manifests") or []
+        return found
+
     def _url(self, address: str) -> str:
         return f"{self._scheme}://{address}"
 
@@ -219,14 +252,14 @@ def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
     match = ADDRESS.fullmatch(registry)
     if match is None or int(match["port"] or 0) > 65535:
         told = registry.rpartition("@")[2]  # somebody may have put a password before the host
-        raise UsageError(f"{told!r} is not the address of a registry. Give a host, or host:port.")
+        raise UsageError(f"{quoted(told)} is not the address of a registry. Give a host, or host:port.")
     if _is_loopback(match["host"].strip("[]").lower()):
         return URL(f"http://{registry}")
     if registry in allowed:
         return URL(f"https://{registry}")
     own = ", ".join(sorted(allowed)) or "none beside those on loopback"
     raise UsageError(
-        f"{registry} is not one of this stack's registries ({own}), and load goes to no other. "
+        f"The registry {named(registry)} is not one of this stack's registries ({own}), and load goes to no other. "
         "Name a registry of the stack."
     )
 

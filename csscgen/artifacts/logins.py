@@ -92,8 +92,12 @@ class Logins:
         parameters = dict(_PARAMETER.findall(rest))
         if scheme.lower() != "bearer" or "realm" not in parameters:
             return False
-        realm = URL(parameters["realm"])
-        if realm.origin() != self._base.origin():
+        try:
+            realm = URL(parameters["realm"])
+            elsewhere = realm.origin() != self._base.origin()
+        except ValueError:  # no address, or one without a host
+            return False
+        if elsewhere:
             raise RegistryError(
                 f"The registry {self._base.authority} sends logins on to the host {realm.authority}. Passwords go to "
                 "the registry itself only; check its address."
@@ -111,7 +115,7 @@ class Logins:
             document = orjson.loads(body)
             value = document.get("access_token") or document["token"]
             seconds = float(document.get("expires_in") or DEFAULT_SECONDS)
-            if not isinstance(value, str):
+            if not (isinstance(value, str) and value.isascii() and value.isprintable()):
                 raise TypeError
         except (ValueError, LookupError, TypeError, AttributeError):
             raise RegistryError(

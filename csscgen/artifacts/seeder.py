@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 
 import orjson
 
+from analysis.shapes import entries, items, maybe, text, values
 from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
 from csscgen.artifacts.descriptors import EMPTY_CONFIG, Attachment, Content, referrer
 from csscgen.artifacts.images import Base, base, image
@@ -37,6 +38,12 @@ from workloads.negatives import KINDS
 
 MOST_PROBLEMS = 10
 """How many images an error names before it counts the rest."""
+
+ATTACHMENT = entries(
+    {"subject": entries({"digest": text}), "layers": items(entries({"digest": text}))},
+    {"annotations": maybe(values(text))},
+)
+"""The form of the manifest of an attachment, so far as it is relied on."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -239,7 +246,7 @@ class _Seeding:
 
     async def _delete_blobs(self, wanted: _Image, digest: str) -> None:
         stored = await self._client.get_manifest(wanted.repository, digest)
-        for blob in _blobs(orjson.loads(stored.data)) if stored else ():
+        for blob in _blobs(_attachment(stored.data) or {}) if stored else ():
             if await self._client.blob_exists(wanted.repository, blob):
                 await self._client.delete_blob(wanted.repository, blob)
 
@@ -287,7 +294,10 @@ class _Seeding:
         if stored is None or stored.descriptor.digest != digest:
             self._problems.append(f"{wanted.name}: {digest} is listed, and its manifest is missing")
             return None
-        manifest = orjson.loads(stored.data)  # its digest was right: it is what somebody pushed
+        manifest = _attachment(stored.data)
+        if manifest is None:
+            self._problems.append(f"{wanted.name}: {digest} is listed, and is no attachment")
+            return None
         kind = _kind(manifest)
         name = f"{wanted.name}: {'the signature' if kind is None else f'the attachment of kind {kind},'} {digest}"
         if manifest["subject"]["digest"] != wanted.digest:
@@ -322,7 +332,16 @@ def _lacks_blob(document: Mapping[str, Any]) -> bool:
 
 def _blobs(manifest: Mapping[str, Any]) -> list[str]:
     """The digests of what the manifest of an attachment refers to, but for the config that they all have."""
-    return [layer["digest"] for layer in manifest["layers"]]
+    return [layer["digest"] for layer in manifest.get("layers") or ()]
+
+
+def _attachment(data: bytes) -> dict[str, Any] | None:
+    """The manifest of an attachment; None if it is none, whose digest may be right all the same."""
+    try:
+        manifest = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return manifest if ATTACHMENT(manifest) is None else None
 
 
 async def _for_each(items: Iterable[Item], action: Callable[[Item], Awaitable[None]], workers: int) -> None:

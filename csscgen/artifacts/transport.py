@@ -26,7 +26,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from csscgen.artifacts.logins import Login, Logins
-from workloads.errors import RegistryError
+from workloads.errors import RegistryError, brief, quoted
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504})
 ATTEMPTS = 6
@@ -100,7 +100,7 @@ class Transport:
 
         ``scope`` is what a token for the request has to cover, where the registry wants one.
         """
-        url = self._base.join(target if isinstance(target, URL) else URL(target, encoded=True))
+        url = self._address(target)
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             raise RegistryError(
                 f"The registry {self._base.authority} sent the request {method} on to the host "
@@ -134,7 +134,7 @@ class Transport:
             try:
                 answer = await self._exchange(method, url, data, {**headers, **bearer})
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                reason = f"the connection failed ({error or type(error).__name__})"
+                reason = f"the connection failed ({brief(error)})"
                 delay = None
             else:
                 if answer.status in expect:
@@ -166,13 +166,26 @@ class Transport:
         async with self._session.request(
             method, url, data=data or None, headers=headers, allow_redirects=False
         ) as response:
-            link = response.links.get("next")
-            return Answer(
-                response.status,
-                response.headers,
-                await response.read(),
-                URL(link["url"]) if link is not None else None,
-            )
+            try:
+                link = response.links.get("next")
+            except ValueError:
+                raise self._no_address(response.headers.get("Link")) from None
+            following = URL(link["url"]) if link is not None else None
+            return Answer(response.status, response.headers, await response.read(), following)
+
+    def _address(self, target: URL | str) -> URL:
+        try:
+            url = self._base.join(target if isinstance(target, URL) else URL(target, encoded=True))
+            assert url.port != 0  # which is where a port that is none is found out
+        except ValueError:
+            raise self._no_address(target) from None
+        return url
+
+    def _no_address(self, target: object) -> RegistryError:
+        return RegistryError(
+            f"The registry {self._base.authority} sent a request on to {quoted(str(target))}, which is no address. "
+            "It does not keep to the distribution specification, or is no registry."
+        )
 
     async def _wait_open(self, what: str, waited: float) -> float:
         """Wait until the registry admits requests again; the seconds that it took."""
@@ -206,7 +219,7 @@ def _retry_after(value: str | None) -> float | None:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:  # the zone "-0000"
         date = date.replace(tzinfo=UTC)
@@ -217,6 +230,6 @@ def _told(body: bytes) -> str:
     """The code and message of a registry's error (distribution spec 1.1, "Error Codes"), if any."""
     try:
         error = orjson.loads(body)["errors"][0]
-        return f" ({error['code']}: {str(error.get('message', ''))[:200]})"
+        return f" ({brief(error['code'])}: {brief(error.get('message', ''))})"
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""

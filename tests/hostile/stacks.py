@@ -24,7 +24,7 @@ def bring_up(project: Project, outputs: Mapping[str, Any]) -> None:
     key, certificate = signing_certificate("ec-p256", "a test")
     key_file = project.root / "signing.key"
     key_file.write_text(key)
-    shared = {"signingKeyFile": str(key_file), "signingCertificate": certificate, "targets": {}}
+    shared = {"signingKeyFile": str(key_file), "signingCertificate": certificate, "targets": {}, "refusedSigners": {}}
     for name, known in {STACK: outputs, SHARED: shared}.items():
         state: dict[str, Any] = {"version": 1, "salt": None, "resources": [], "pending": {}, "outputs": known}
         (project.state / name).mkdir(parents=True)

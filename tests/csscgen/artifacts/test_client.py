@@ -89,8 +89,8 @@ async def test_referrers_are_kept_by_tag_where_there_is_no_api():
         RegistryClient(registry.host) as client,
     ):
         assert await client.referrers(REPOSITORY, digest) == []
-        await client.put_referrers(REPOSITORY, digest, [{"digest": "sha256:1"}])
-        assert await client.referrers(REPOSITORY, digest) == [{"digest": "sha256:1"}]
+        await client.put_referrers(REPOSITORY, digest, [{"digest": digest}])
+        assert await client.referrers(REPOSITORY, digest) == [{"digest": digest}]
         assert await client.tags(REPOSITORY) == [digest.replace(":", "-")]
 
 

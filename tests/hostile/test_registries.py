@@ -1,0 +1,231 @@
+"""Answers of a registry that is none, is broken, or is somebody else's: seeding outlasts it or ends with a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from aiohttp import web
+
+from csscgen.artifacts import seeder, transport
+from csscgen.artifacts.signing import SIGNATURE_TYPE
+from tests.csscgen.artifacts.conftest import FakeRegistry
+from tests.csscgen.servers import in_background
+from tests.hostile.cases import MB_10, Case, Csscgen, assert_refused, message
+from tests.hostile.conftest import Project
+from tests.hostile.stacks import STACK, bring_up, raw_server
+
+SEED = ["artifacts", "seed", "--stack", STACK, "--quiet", "--set", "scenario.replicas=1"]
+FAILED = ("The registry 127.0.0.1:", "failed at ")
+NOT_HELD = ("The registry 127.0.0.1:", "does not hold what was seeded")
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repetitions as they would be, sooner, and not for five minutes."""
+    monkeypatch.setattr(transport, "BACKOFF", (0.001, 0.01))
+    defaults: Any = seeder.seed.__kwdefaults__
+    monkeypatch.setitem(defaults, "patience", 1.0)
+
+
+class Odd(NamedTuple):
+    """What is answered to one kind of request, and what is said of it; nothing is if that is outlasted."""
+
+    kind: str
+    answer: Callable[[], web.Response]
+    says: tuple[str, ...] = ()
+
+
+def html(status: int = 200, **headers: str) -> Callable[[], web.Response]:
+    return lambda: web.Response(
+        status=status,
+        text="<html>Sign in</html>",
+        content_type="text/html",
+        headers={key.replace("_", "-"): value for key, value in headers.items()},
+    )
+
+
+def text(body: str, **headers: str) -> Callable[[], web.Response]:
+    return lambda: web.Response(text=body, headers={key.replace("_", "-"): value for key, value in headers.items()})
+
+
+def referrer(**changes: Any) -> Callable[[], web.Response]:
+    entry = {"mediaType": "m", "digest": f"sha256:{'0' * 64}", "size": 5, "artifactType": SIGNATURE_TYPE, **changes}
+    return lambda: web.json_response({"manifests": [{k: v for k, v in entry.items() if v is not ...}]})
+
+
+THROTTLED = "answers 429 and would keep this request waiting"
+ANSWERS: dict[str, Odd] = {
+    "HTML for a HEAD of a blob": Odd("HEAD blobs", html(), (*FAILED, "PUT /v2/", "it answered 500")),
+    "HTML for an upload": Odd("POST blobs", html(), (*FAILED, "it answered 200")),
+    "HTML for a manifest": Odd("GET manifests", html(), (*NOT_HELD, "the image is sha256:")),
+    "HTML for referrers": Odd("GET referrers", html(), ("is not a JSON object", "or is no registry")),
+    "no digest for a HEAD": Odd("HEAD manifests", lambda: web.Response(status=200)),
+    "a digest that is none": Odd("HEAD manifests", text("", Docker_Content_Digest="many")),
+    "another image's bytes": Odd("GET manifests", text("{}"), (*NOT_HELD, "the image is sha256:")),
+    "an upload that goes nowhere": Odd("POST blobs", lambda: web.Response(status=202), ("(no Location)",)),
+    "an upload that goes to another host": Odd(
+        "POST blobs", html(202, Location="http://example.com/v2/x"), ("on to the host example.com", "own registry")
+    ),
+    "an upload that goes to a file": Odd("POST blobs", html(202, Location="file:///etc/passwd"), ("on to the host",)),
+    "an upload that goes to what is no address": Odd(
+        "POST blobs", html(202, Location="http://[::1"), ("The registry 127.0.0.1:", "'http://[::1", "is no address")
+    ),
+    "an upload that goes to a port that is none": Odd(
+        "POST blobs", html(202, Location="http://127.0.0.1:99999/x"), ("is no address",)
+    ),
+    "an upload that is sent on": Odd("POST blobs", html(307, Location="/v2/x"), (*FAILED, "it answered 307")),
+    "a manifest that is sent on for ever": Odd("GET manifests", html(302, Location="/v2/x"), ("it answered 302",)),
+    "200 for a manifest that was put": Odd("PUT manifests", html(200), (*FAILED, "it answered 200")),
+    "401 without a challenge": Odd("HEAD blobs", html(401), (*FAILED, "it answered 401")),
+    "401 with a challenge of another host": Odd(
+        "HEAD blobs", html(401, WWW_Authenticate='Bearer realm="http://example.com/token"'), ("it answered 401",)
+    ),
+    "403 with words": Odd(
+        "PUT manifests",
+        lambda: web.json_response({"errors": [{"code": "DENIED", "message": "not yours"}]}, status=403),
+        ("it answered 403 (DENIED: not yours)",),
+    ),
+    "403 with escapes of a terminal": Odd(
+        "PUT manifests",
+        lambda: web.json_response({"errors": [{"code": "\x1b[2J", "message": "\x1b[2J\n\n"}]}, status=403),
+        ("it answered 403",),
+    ),
+    "403 with 10 MB": Odd(
+        "PUT manifests",
+        lambda: web.json_response({"errors": [{"code": "C" * MB_10, "message": "m" * MB_10}]}, status=403),
+        ("it answered 403",),
+    ),
+    "403 with errors that are none": Odd(
+        "PUT manifests", lambda: web.json_response({"errors": {"code": 5}}, status=403), ("it answered 403",)
+    ),
+    "418": Odd("HEAD blobs", html(418), (*FAILED, "it answered 418")),
+    "500 for ever": Odd("PUT manifests", html(500), ("after 6 attempts it answered 500",)),
+    "429 for ever": Odd("PUT manifests", html(429), (THROTTLED,)),
+    "429 for an hour": Odd("PUT manifests", html(429, Retry_After="3600"), (THROTTLED,)),
+    "429 for 10^12 s": Odd("PUT manifests", html(429, Retry_After=str(10**12)), (THROTTLED,)),
+    "429 for 10^400 s": Odd("PUT manifests", html(429, Retry_After="9" * 400), (THROTTLED,)),
+    "429 for less than nothing": Odd("PUT manifests", html(429, Retry_After="-5"), (THROTTLED,)),
+    "429 for a while": Odd("PUT manifests", html(429, Retry_After="a while"), (THROTTLED,)),
+    "429 until a date that is past": Odd(
+        "PUT manifests", html(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), (THROTTLED,)
+    ),
+    "429 until a date that is none": Odd(
+        "PUT manifests", html(429, Retry_After="Wed, 99 Oct 2015 07:28:00 GMT"), (THROTTLED,)
+    ),
+    "429 until a date of no zone": Odd(
+        "PUT manifests", html(429, Retry_After="Fri, 31 Dec 9999 23:59:59 +9999999"), (THROTTLED,)
+    ),
+    "429 with nothing": Odd("PUT manifests", html(429, Retry_After=""), (THROTTLED,)),
+    "referrers that are a list": Odd("GET referrers", text("[]"), ("is not a JSON object",)),
+    "referrers that are cut off": Odd("GET referrers", text('{"manifests": ['), ("is not a JSON object",)),
+    "referrers that are text": Odd("GET referrers", text('{"manifests": "x"}'), ("manifests is 'x'",)),
+    "referrers that are numbers": Odd("GET referrers", text('{"manifests": [1]}'), ("manifests is 1",)),
+    "referrers that are null": Odd("GET referrers", text('{"manifests": null}'), NOT_HELD),
+    "a referrer without a digest": Odd("GET referrers", referrer(digest=...), ("digest is not there",)),
+    "a referrer whose digest is a number": Odd("GET referrers", referrer(digest=5), ("digest is 5",)),
+    "a referrer whose digest is a path": Odd(
+        "GET referrers", referrer(digest="../../../etc"), ("digest is '../../../etc'",)
+    ),
+    "a referrer that is not there": Odd("GET referrers", referrer(), (*NOT_HELD, "its manifest is missing")),
+    "referrers whose next page is the same": Odd(
+        "GET referrers", text('{"manifests": []}', Link='</v2/x/referrers/y>; rel="next"'), ("the same page",)
+    ),
+    "referrers whose next page is at another host": Odd(
+        "GET referrers", text('{"manifests": []}', Link='<http://example.com/>; rel="next"'), ("example.com",)
+    ),
+    "referrers whose next page is no address": Odd(
+        "GET referrers", text('{"manifests": []}', Link='<http://[::1>; rel="next"'), ("is no address",)
+    ),
+    "a link that is none": Odd("GET referrers", text('{"manifests": []}', Link="<<<;;;"), NOT_HELD),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer(project: Project, csscgen: Csscgen, name: str) -> None:
+    odd = ANSWERS[name]
+
+    async def fault(request: web.Request) -> web.Response | None:
+        kind = "referrers" if "/referrers" in request.path else request.path.split("/")[3]
+        return odd.answer() if f"{request.method} {kind}" == odd.kind else None
+
+    with in_background(FakeRegistry(fault=fault)) as registry:
+        bring_up(project, {"registry": registry.host})
+        said = csscgen(*SEED)
+    if odd.says:
+        assert_refused(said, Case("", odd.says, 1))
+    else:
+        assert said.code == 0, said.err
+
+
+SERVERS: dict[str, bytes] = {
+    "hangs up": b"",
+    "speaks no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "speaks TLS": b"\x15\x03\x01\x00\x02\x02\x16",
+    "says less than it promised": b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{}",
+    "has a length that is none": b"HTTP/1.1 201 Created\r\nContent-Length: many\r\n\r\n{}",
+    "sends chunks that are none": b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "sends a header of 1 MB": b"HTTP/1.1 201 Created\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n",
+    "has a status that is none": b"HTTP/1.1 many Created\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server(project: Project, csscgen: Csscgen, name: str) -> None:
+    with raw_server(SERVERS[name]) as host:
+        bring_up(project, {"registry": host})
+        said = csscgen(*SEED)
+    assert_refused(said, Case("", (f"The registry {host} failed at ", "after 6 attempts the connection failed"), 1))
+
+
+HOSTS: dict[str, Case] = {
+    "a public registry": Case("registry.example.com", ("is not one of this stack's registries", "goes to no other")),
+    "a URL": Case("http://127.0.0.1:5000", ("is not the address of a registry",)),
+    "a port that is none": Case("127.0.0.1:99999", ("is not the address of a registry",)),
+    "nothing": Case("", ("is not the address of a registry",)),
+    "a password": Case("user:hunter2@127.0.0.1", ("is not the address of a registry",)),
+    "10,000 letters": Case("h" * 10_000, ("goes to no other",)),
+    "escapes of a terminal": Case("\x1b[2J", ("is not the address of a registry",)),
+    "a host that does not listen": Case("127.0.0.1:1", ("after 6 attempts the connection failed",), 1),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_registry_s_address(project: Project, csscgen: Csscgen, name: str) -> None:
+    bring_up(project, {"registry": HOSTS[name].given})
+    said = csscgen(*SEED)
+    assert_refused(said, HOSTS[name])
+    assert "hunter2" not in said.err
+
+
+KEYS: dict[str, Case] = {
+    "empty": Case("", ("The signing key cannot be read",)),
+    "cut off": Case("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqG", ("The signing key cannot be read",)),
+    "a certificate": Case("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ("The signing key",)),
+    "binary": Case(bytes(range(256)), ("The signing key cannot be read",)),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_the_signing_key(project: Project, csscgen: Csscgen, name: str) -> None:
+    bring_up(project, {"registry": "127.0.0.1:1"})
+    given = KEYS[name].given
+    (project.root / "signing.key").write_bytes(given if isinstance(given, bytes) else given.encode())
+    said = csscgen(*SEED)
+    assert_refused(said, KEYS[name])
+    assert "MIGHAgEAMBMGByqGSM49AgEGCCqG" not in said.err
+
+
+def test_the_signing_key_is_gone(project: Project, csscgen: Csscgen) -> None:
+    bring_up(project, {"registry": "127.0.0.1:1"})
+    (project.root / "signing.key").unlink()
+    assert "signing.key: No such file" in message(csscgen(*SEED))
+
+
+def test_the_signing_key_is_another_certificate_s(project: Project, csscgen: Csscgen) -> None:
+    from infra.local.certificates import signing_certificate
+
+    bring_up(project, {"registry": "127.0.0.1:1"})
+    (project.root / "signing.key").write_text(signing_certificate("ec-p256", "another")[0])
+    assert "does not belong to the first certificate" in message(csscgen(*SEED))
