@@ -14,7 +14,7 @@ from csscgen.commands.printing import table
 
 @click.group()
 def command() -> None:
-    """List the runs that there are.
+    """List the runs that there are, and compare them.
 
     \b
     Example:
@@ -42,11 +42,41 @@ def list_(as_json: bool) -> None:
     table(rows, ["run", "verdict", "ready", "denied", "p99_startup_seconds", "engine"], as_json=as_json)
 
 
+@command.command("table")
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+@options.as_json
+def table_(names: tuple[str, ...], as_json: bool) -> None:
+    """Show runs side by side, as a Markdown table.
+
+    The columns are those of the table that the Ratify project published of its load tests, with peak and mean instead
+    of one moment, and with what became of the pods. Without RUN it has the newest run of every stack and scenario.
+
+    \b
+    Example:
+      csscgen runs table >> comparison.md
+    """
+    from analysis import tables
+    from csscgen import runs
+    from csscgen.stackfiles import project_root
+    from workloads.errors import UsageError
+
+    root = project_root()
+    if names:
+        summaries = [_summary(runs.find(root, name)) for name in names]
+    else:
+        known = [summary for folder in runs.every(root) if (summary := _summary(folder))]
+        summaries = list({tables.kind(summary): summary for summary in known}.values())
+    for name, summary in zip(names, summaries, strict=False):
+        if not summary:
+            raise UsageError(f"Run {name} has no summary.json that can be read. `csscgen report {name}` makes it anew.")
+    rows = tables.rows(summaries)
+    if not as_json and not rows:
+        raise UsageError(f"There is no run with a summary in {runs.folder(root)}. `csscgen run` makes one.")
+    click.echo(json.dumps(rows, indent=2) if as_json else tables.markdown(rows))
+
+
 def _row(folder: Path) -> dict[str, Any]:
-    try:
-        summary = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        summary = {}
+    summary = _summary(folder)
     pods, startup = summary.get("pods") or {}, summary.get("pod_startup_seconds") or {}
     return {
         "run": folder.name,
@@ -56,3 +86,12 @@ def _row(folder: Path) -> dict[str, Any]:
         "p99_startup_seconds": startup.get("p99"),
         "engine": (summary.get("engine") or {}).get("name"),
     }
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """The summary of a run; empty if there is none that can be read."""
+    try:
+        summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return summary

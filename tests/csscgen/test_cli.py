@@ -146,6 +146,31 @@ def test_a_stack_that_was_never_made_has_no_outputs(untouched: Path, csscgen: Cs
     assert (said.code, json.loads(said.out)) == (0, {})
 
 
+def test_runs_side_by_side(
+    untouched: Path, csscgen: Csscgen, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+):
+    there = tmp_path_factory.mktemp("runs")
+    monkeypatch.setenv("CSSCGEN_RUNS", str(there))
+    for name in ("local-S-20260102-101500-aaaa", "local-S-20260102-101600-bbbb", "local-M-20260102-101500-cccc"):
+        folder = there / name
+        folder.mkdir()
+        (folder / "run.json").write_text("{}")
+        if not name.endswith("cccc"):
+            (folder / "summary.json").write_text(json.dumps({"run_id": name, "stack": "local-S", "verdict": "pass"}))
+    newest = json.loads(csscgen("runs", "table", "--json").out)
+    assert [row["run"] for row in newest] == ["local-S-20260102-101600-bbbb"]
+    named = csscgen("runs", "table", "local-S-20260102-101500", "local-S-20260102-101600")
+    assert len(named.out.splitlines()) == 4
+    said = csscgen("runs", "table", "local-M")
+    assert (said.code, "has no summary.json that can be read" in said.err) == (2, True)
+
+
+def test_without_a_run_there_is_no_table(untouched: Path, csscgen: Csscgen):
+    said = csscgen("runs", "table")
+    assert (said.code, "There is no run with a summary" in said.err) == (2, True)
+    assert json.loads(csscgen("runs", "table", "--json").out) == []
+
+
 def test_there_are_no_runs(untouched: Path, csscgen: Csscgen):
     assert json.loads(csscgen("runs", "list", "--json").out) == []
     assert csscgen("runs", "list").out.split()[:2] == ["run", "verdict"]
