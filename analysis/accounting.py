@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analysis.figures import Missing
-from analysis.formats import digits
+from analysis.formats import counted, digits, times
 from analysis.records import Record, Records
 from workloads.audit import VERIFYING
 from workloads.errors import CollectError
@@ -135,7 +135,7 @@ def objections(records: Records, summary: Mapping[str, Any]) -> list[str]:
             f"{VERIFYING} and its failure policy is Ignore: {_unverified_names(records, pods['unverified'])}."
         )
     elif opened:
-        said.append(f"{VERIFYING} failed open {_times(opened)}: {_opened_for(records, summary)}.")
+        said.append(f"{VERIFYING} failed open {times(opened)}: {_opened_for(records, summary)}.")
     if pods["unaccounted"]:
         said.append(
             f"{_pods_were(pods['unaccounted'])} admitted beyond those that Ratify was asked about and those for which "
@@ -189,8 +189,4 @@ def _listed(names: list[str], count: int) -> str:
 
 
 def _pods_were(count: int) -> str:
-    return f"{digits(count)} pods were" if count != 1 else "1 pod was"
-
-
-def _times(count: int) -> str:
-    return f"{digits(count)} times" if count != 1 else "once"
+    return f"{counted(count, 'pod')} {'was' if count == 1 else 'were'}"

@@ -44,6 +44,16 @@ def megabytes(value: float | None) -> str:
     return f"{digits(value / 1e9)} GB" if abs(value) >= 0.9995e9 else f"{digits(value / 1e6)} MB"
 
 
+def counted(count: float, noun: str) -> str:
+    """A count with its noun: 1 pod, 2 pods."""
+    return f"{digits(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def times(count: float) -> str:
+    """How often: once, 2 times."""
+    return "once" if count == 1 else f"{digits(count)} times"
+
+
 def digits(value: float | None) -> str:
     """A number with three significant digits, whole numbers in full with thousands separated."""
     if value is None:

@@ -271,15 +271,26 @@ def _registry(records: Records, missing: Missing) -> Record:
         )
         return {category: whole(count) for category, count in sorted(counts.items()) if count}
 
+    def by_bucket() -> dict[str, dict[str, int]]:
+        """429 answers by the bucket that was empty and what the request was charged to."""
+        buckets = [name for name, count in registry.counter(metrics.REGISTRY_REFUSALS, "bucket").items() if count]
+        return {name: _of_bucket(registry, name) for name in sorted(buckets)}
+
     return {
         "requests": requests,
         "requests_by_category": missing.figure("registry.requests_by_category", by_category),
         "throttled_by_category": missing.figure(
             "registry.throttled_by_category", lambda: by_category(metrics.THROTTLED)
         ),
+        "throttled_by_bucket": missing.figure("registry.throttled_by_bucket", by_bucket),
         "throttled": None if requests is None else requests[metrics.THROTTLED],
         "cpu_cores": cpu("registry.cpu_cores", registry, missing),
     }
+
+
+def _of_bucket(registry: Component, name: str) -> dict[str, int]:
+    counts = registry.counter(metrics.REGISTRY_REFUSALS, "category", lambda labels: labels.get("bucket") == name)
+    return {category: whole(count) for category, count in sorted(counts.items()) if count}
 
 
 def _harness(records: Records, missing: Missing) -> Record:

@@ -66,7 +66,7 @@ def _causes(summary: Mapping[str, Any]) -> list[str]:
     """What is behind the reasons and the refusals, and what to do."""
     lines = []
     for title, one in zip(["Causes", *[""] * MAX_REASONS], causes(summary)[:MAX_REASONS], strict=False):
-        told = f"{one.cause}: {one.pods} pods, {one.attempts} refused requests. {one.meaning} {one.advice}"
+        told = f"{one.cause} (pods {one.pods}, refused requests {one.requests}): {one.meaning} {one.advice}"
         lines += _wrapped(title, told)
     return lines
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from analysis.formats import NONE, digits, figure_text, seconds
+from analysis.formats import NONE, counted, digits, figure_text, seconds, times
 from workloads.audit import VERIFYING
 from workloads.ratify.causes import BY_NAME, OTHER
 
@@ -150,6 +150,7 @@ def groups(summary: Summary) -> list[Group]:
     ]
     _insert(found, "Gatekeeper", 0, _answers(summary, "Answers to Ratify", "ratify.registry_requests"))
     for title, path in (
+        ("Empty buckets", "registry.throttled_by_bucket"),
         ("Throttled", "registry.throttled_by_category"),
         ("Categories", "registry.requests_by_category"),
         ("Registry's count", "registry.requests"),
@@ -205,11 +206,11 @@ def meaning(summary: Summary) -> list[str]:
 
 
 class Explained(NamedTuple):
-    """A cause of refusals: how many pods it kept out, how many requests it refused, what it is, and what to do."""
+    """A cause of refusals: the pods that it kept out, the requests that it refused, what it is, and what to do."""
 
     cause: str
     pods: str
-    attempts: str
+    requests: str
     meaning: str
     advice: str
 
@@ -222,7 +223,7 @@ def causes(summary: Summary) -> list[Explained]:
         Explained(
             name,
             digits(pods.get(name, 0)),
-            digits(attempts.get(name, 0)) if summary["pods"]["refused_attempts"] is not None else NONE,
+            NONE if summary["pods"]["refused_attempts"] is None else digits(attempts.get(name, 0)),
             BY_NAME.get(name, BY_NAME[OTHER]).meaning,
             BY_NAME.get(name, BY_NAME[OTHER]).advice,
         )
@@ -238,13 +239,13 @@ def _throttling(summary: Summary) -> str:
     if not throttled:
         return ""
     pods, timeouts = summary["pods"], summary["ratify"]["timeouts"]
-    parts = [f"The registry answered 429 {_times(throttled)}, and Ratify asked again as long as its deadline lets it"]
+    parts = [f"The registry answered 429 {times(throttled)}, and Ratify asked again as long as its deadline lets it"]
     if timeouts is not None:
-        parts.append(f"it ran into its deadline {_times(timeouts)}" if timeouts else "it never ran into its deadline")
+        parts.append(f"it ran into its deadline {times(timeouts)}" if timeouts else "it never ran into its deadline")
     attempts = pods["refused_attempts"]
     if attempts is not None:
         told = ", ".join(f"{name} {digits(count)}" for name, count in attempts.items())
-        refused = f"admission refused {_number(sum(attempts.values()), 'request')} ({told})"
+        refused = f"admission refused {counted(sum(attempts.values()), 'request')} ({told})"
         parts.append(refused if attempts else "admission refused no request")
     text = "; ".join(parts)
     if pods["expected"] is None:
@@ -254,14 +255,6 @@ def _throttling(summary: Summary) -> str:
         every = "Controllers tried again, and all" if attempts else "All"
         return f"{text}. {every} {digits(pods['expected'])} pods were Ready{after}."
     return f"{text}. In the end {digits(pods['ready'])} of {digits(pods['expected'])} pods were Ready."
-
-
-def _times(count: int) -> str:
-    return _number(count, "time")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{digits(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def _caches(summary: Summary) -> str:
@@ -294,12 +287,12 @@ def _admission(summary: Summary) -> str:
     parts = []
     if skipped := sum(count for webhook, count in opened.items() if webhook != VERIFYING):
         parts.append(
-            f"The mutating webhook failed open {_times(skipped)}: that many objects kept the tags of their images and "
+            f"The mutating webhook failed open {times(skipped)}: that many objects kept the tags of their images and "
             "were verified by them."
         )
     if refused:
         parts.append(
-            f"Webhooks refused {_number(refused, 'request')}, retries of controllers included; startup is counted from "
+            f"Webhooks refused {counted(refused, 'request')}, retries of controllers included; startup is counted from "
             "a pod's creation, so the time that it was refused is not in it."
         )
     return " ".join(parts)
@@ -328,4 +321,13 @@ def _answers(summary: Summary, title: str, path: str) -> Group:
     counts = value(summary, path)
     if counts is None:
         return Group(title, [_entry(summary, "all", path)])
-    return Group(title, [Entry(status, digits(count), None) for status, count in counts.items()])
+    return Group(title, [Entry(name, digits(count), None) for name, count in _flat(counts)])
+
+
+def _flat(counts: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Counts by one word, or by several in a row."""
+    for name, count in counts.items():
+        if isinstance(count, Mapping):
+            yield from ((f"{name} {below}", n) for below, n in _flat(count))
+        else:
+            yield name, count

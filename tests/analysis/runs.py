@@ -217,6 +217,9 @@ def _known_scrapes(spelling: str) -> Iterable[tuple[float, str, Page]]:
             [
                 sample("registry_requests_total", 100 + 30 * late, category="read", status="200"),
                 sample("registry_requests_total", 3 * late, category="read", status="429"),
+                sample("registry_refusals_total", 3 * late, bucket="registry", category="read"),
+                sample("registry_refusals_total", 1 * late, bucket="pull", category="read"),
+                sample("registry_refusals_total", 0, bucket="pull", category="write"),
             ]
             + process(904, index, 60e6),
         )

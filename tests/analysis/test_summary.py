@@ -119,6 +119,7 @@ def test_the_registry_has_its_own_count(folder):
         "throttled": 3,
         "requests_by_category": {"read": 33},
         "throttled_by_category": {"read": 3},
+        "throttled_by_bucket": {"pull": {"read": 1}, "registry": {"read": 3}},
         "cpu_cores": pytest.approx({"peak": 0.5, "mean": 0.5}),
     }
 

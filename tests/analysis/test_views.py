@@ -63,8 +63,8 @@ def test_a_registry_that_does_not_count_leaves_it_to_ratify(tmp_path):
 def test_causes_are_explained_those_that_kept_pods_out_first(tmp_path):
     summary = summary_of(tmp_path / "run-1", 5, 3, TIMEOUTS)
     first, second = causes(summary)
-    assert (first.cause, first.pods, first.attempts) == ("timeout", "2", "2")
-    assert (second.cause, second.pods, second.attempts) == ("webhook-timeout", "0", "58")
+    assert (first.cause, first.pods, first.requests) == ("timeout", "2", "2")
+    assert (second.cause, second.pods, second.requests) == ("webhook-timeout", "0", "58")
     assert first.meaning == "Ratify did not get through within its own deadline."
     assert "larger registry" not in first.advice
 
@@ -77,7 +77,7 @@ def test_the_terminal_and_the_page_say_what_a_cause_is_and_what_to_do(tmp_path):
     for said in ("Gatekeeper did not answer the API server within", "raise gatekeeper.maxServingThreads."):
         assert said in text
         assert said in page
-    assert "webhook-timeout: 0 pods, 58 refused requests." in text
+    assert "webhook-timeout (pods 0, refused requests 58): Gatekeeper did not" in text
 
 
 @pytest.mark.parametrize("where", ["text", "page"])
@@ -96,3 +96,9 @@ def test_a_category_that_is_new_shows_by_its_name(tmp_path):
     summary = summary_of(tmp_path / "run-1", 5, 5, {})
     summary["registry"]["requests_by_category"] = {"read": 3, "teleport": 2}
     assert "Categories         read 3 · teleport 2" in render(summary)
+
+
+def test_a_throttled_run_says_which_bucket_was_empty(tmp_path):
+    summary = summary_of(tmp_path / "run-1", 5, 5, {})
+    summary["registry"]["throttled_by_bucket"] = {"pull": {"list_referrers": 7}, "registry": {"oauth": 1, "read": 2}}
+    assert "Empty buckets      pull list_referrers 7 · registry oauth 1 · registry read 2" in render(summary)

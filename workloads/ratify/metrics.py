@@ -81,6 +81,8 @@ STREAMING_SUBRESOURCES = frozenset({"log", "exec", "portforward", "attach", "pro
 REGISTRY_REQUESTS = Metric(("registry_requests_total",))
 """Labels ``category``, ``status``. The emulator's own count."""
 THROTTLED = "429"
+REGISTRY_REFUSALS = Metric(("registry_refusals_total",))
+"""Labels ``bucket`` (``registry``, or an identity) and ``category``. A request can be refused by several buckets."""
 
 CPU_SECONDS = ("csscgen_process_cpu_seconds_total", "process_cpu_seconds_total")
 RESIDENT_BYTES = ("csscgen_process_resident_memory_bytes", "process_resident_memory_bytes")
