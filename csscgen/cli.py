@@ -25,7 +25,7 @@ COMMANDS = {
     "load": "Send a stack's load and record what becomes of it.",
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",
-    "runs": "List the runs that there are.",
+    "runs": "List the runs that there are, and compare them.",
     "tools": "Find or build the real binaries of a local stack.",
 }
 """Name → the line that ``--help`` shows, which is the first of the command's own help."""
