@@ -26,6 +26,7 @@ COMMANDS = {
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",
     "runs": "List the runs that there are, and compare them.",
+    "doctor": "Show what runs, and what is left of commands that are gone.",
     "tools": "Find or build the real binaries of a local stack.",
 }
 """Name → the line that ``--help`` shows, which is the first of the command's own help."""

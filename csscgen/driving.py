@@ -60,8 +60,9 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
             observer.__enter__()
         try:
             with checkpoints.kept():
-                with run.phase(context.progress, "load"):
-                    _load(context, outputs, observer.tracker, usage, requests)
+                if not (before and before.loaded):
+                    with run.phase(context.progress, "load"):
+                        _load(context, outputs, observer.tracker, usage, requests)
                 with run.phase(context.progress, "settle"):
                     _settle(context, run, observer, usage)
         finally:

@@ -100,6 +100,6 @@ def _line(text: bytes) -> dict[str, Any] | None:
         named = isinstance(line["event"], str) and (
             line["event"] not in ("began", "ended", "failed") or isinstance(line["step"], str)
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return line if sound and named else None

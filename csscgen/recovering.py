@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from csscgen import runs, spools
+from csscgen.auditing import collect_admissions
 from csscgen.checkpoints import PODS
 from csscgen.context import Context
 from csscgen.journal import Story
@@ -68,6 +69,8 @@ def report_all(context: Context) -> None:
     for folder in unreported(context):
         try:
             record = close(folder)
+            with suppress(ProjectError):  # what its stack can still tell, be it up or half up
+                collect_admissions(context.outputs().get("audit"), record)
             keep_logs(context, folder)
             analyse(folder)
         except (ProjectError, OSError) as error:

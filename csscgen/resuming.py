@@ -18,7 +18,7 @@ from typing import Any
 from csscgen.checkpoints import EVENTS, PODS, REQUESTS
 from csscgen.journal import Story
 from csscgen.loading import Request
-from csscgen.tracking import Pod, Tracker
+from csscgen.tracking import NEVER, Pod, Tracker
 from workloads.ratify.objects import Plan
 
 
@@ -30,15 +30,17 @@ class Watched:
     requests: list[Request]
     events: list[dict[str, Any]]
     sent: float
+    loaded: bool
+    """Whether all of the load had been sent."""
 
     @classmethod
     def read(cls, folder: Path) -> Watched | None:
         """What the run in a folder had seen; None if it had sent nothing of its load."""
-        sent = Story.read(folder).sent
-        if sent is None:
+        story = Story.read(folder)
+        if story.sent is None:
             return None
         requests = [Request(**line) for line in _lines(folder / REQUESTS)]
-        return cls(_lines(folder / PODS), requests, _lines(folder / EVENTS), sent)
+        return cls(_lines(folder / PODS), requests, _lines(folder / EVENTS), story.sent, story.ended("load"))
 
     def tracker(self, plan: Plan) -> Tracker:
         """A tracker that goes on from here."""
@@ -50,14 +52,16 @@ class ResumedTracker(Tracker):
 
     def __init__(self, plan: Plan, before: Watched, clock: Callable[[], float] = time.time) -> None:
         super().__init__(plan, clock)
-        self._before = {(one["namespace"], one["name"]): one for one in before.pods if one["name"]}
+        self._before = {one["uid"]: one for one in before.pods if one["uid"]}
         self._since = before.sent
         self._listing = False
         self.events = list(before.events)
         for one in before.pods:
             workload = one["workload"].rpartition("/")[2]
-            if one["name"] is None and one["end"] == "denied" and workload in self.denials:
-                self.denials[workload].reasons[one["reason"]] += 1
+            if one["uid"] is None and one["reason"] != NEVER and workload in self.denials:
+                denials = self.denials[workload]
+                said = denials.reasons if one["end"] == "denied" else denials.troubles
+                said[one["reason"], one["cause"]] += 1
         for request in before.requests:
             if request.status == "failed" and request.workload in self.denials:
                 self.denials[request.workload].final = True
@@ -77,11 +81,11 @@ class ResumedTracker(Tracker):
     def _recall(self, pod: dict[str, Any]) -> None:
         """Takes over what was known of a pod."""
         metadata = pod["metadata"]
-        known = self._before.get((metadata["namespace"], metadata["name"]))
+        known = self._before.get(metadata["uid"])
         if known is None or metadata["uid"] in self.pods:
             return
         workload = known["workload"].rpartition("/")[2]
-        record = Pod(metadata["name"], metadata["namespace"], workload, known["node"])
+        record = Pod(metadata["uid"], metadata["name"], metadata["namespace"], workload, known["node"])
         for milestone, times in known["milestones"].items():
             if times["server"] is not None:
                 record.server[milestone] = times["server"]

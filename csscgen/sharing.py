@@ -69,12 +69,17 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / USERS, ignore_errors=True)
 
 
+def living(folder: Path) -> list[int]:
+    """The pids of the commands that use the shared stack in ``folder`` and live."""
+    return [pid for file in sorted((folder / USERS).glob("*")) if (pid := _lives(file)) is not None]
+
+
 def _users(context: Context) -> list[str]:
     """The stacks that use the shared stack: those that are there, and those that a living harness is about to make."""
     return [
         file.name
         for file in sorted((_folder(context) / USERS).glob("*"))
-        if _lives(file) or _exists(context, file.name)
+        if _lives(file) is not None or _exists(context, file.name)
     ]
 
 
@@ -85,12 +90,13 @@ def _exists(context: Context, stack: str) -> bool:
         return True
 
 
-def _lives(file: Path) -> bool:
+def _lives(file: Path) -> int | None:
+    """The pid of the command that wrote this; None if it is gone."""
     try:
         pid, started = json.loads(file.read_text())
-        return is_alive(int(pid), int(started))
+        return int(pid) if is_alive(int(pid), int(started)) else None
     except (OSError, ValueError, TypeError):
-        return False
+        return None
 
 
 def _folder(context: Context) -> Path:

@@ -21,6 +21,8 @@ from csscgen.scraping import Scrape
 FILE = "metrics.spool"
 PARQUET = "metrics.parquet"
 HEAD = struct.Struct(">IId")
+SALT = 1
+"""What checksums start from, so that a run of zeros, as a file system leaves it, is no frame."""
 LEVEL = 1
 
 
@@ -47,7 +49,7 @@ class Spool:
         about = {"target": scrape.target, "asked": scrape.asked, "process": scrape.process}
         text = json.dumps({**about, "page": scrape.page is not None}).encode() + b"\n" + (scrape.page or b"")
         body = zlib.compress(text, LEVEL)
-        os.write(self._handle, HEAD.pack(len(body), zlib.crc32(body), scrape.time) + body)
+        os.write(self._handle, HEAD.pack(len(body), zlib.crc32(body, SALT), scrape.time) + body)
 
     def __iter__(self) -> Iterator[Scrape]:
         """Every scrape, by time."""
@@ -66,7 +68,7 @@ def index(file: Path) -> Iterator[Frame]:
                 length, checksum, time = HEAD.unpack(head)
                 offset = source.tell()
                 body = source.read(length)
-                if len(body) < length or zlib.crc32(body) != checksum:
+                if len(body) < length or zlib.crc32(body, SALT) != checksum:
                     return  # torn by a kill, or damaged: what follows cannot be told apart
                 yield Frame(time, offset, length)
     except FileNotFoundError:

@@ -24,6 +24,8 @@ NOT_CREATED = {"FailedCreate", "ReplicaSetCreateError"}
 
 Complaint = tuple[str, str]
 """Why something was not created, grouped, and the cause of it."""
+NEVER = "never created"
+"""The reason of a pod of which nothing at all was heard."""
 
 
 @dataclass
@@ -207,7 +209,7 @@ class Tracker:
         for workload, lacking in self._lacking().items():
             denials = self.denials[workload]
             end = "denied" if denials.reasons else "missing"
-            said = (denials.said or Counter([("never created", OTHER)])).most_common()
+            said = (denials.said or Counter([(NEVER, OTHER)])).most_common()
             shares = _shares([count for _, count in said], lacking)
             for ((reason, cause), _), share in zip(said, shares, strict=True):
                 for _ in range(share):
