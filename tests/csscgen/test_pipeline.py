@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from csscgen import pipeline
 from csscgen.collecting import collect
+from infra.local.sockets import free_ports, is_free
 from tests.csscgen.pods import TIMEOUT
 from tests.csscgen.servers import PODS, status
 from tests.csscgen.worlds import DENIED, RUN, SHARED, World, world
@@ -361,9 +363,12 @@ def test_a_busy_port_is_refused_unless_it_is_the_stacks_own(there: World):
 
 
 def test_a_registrys_busy_port_is_refused(there: World):
-    port = int(there.api.url.rpartition(":")[2])
-    with pytest.raises(UsageError, match=f"Port {port}, which registry.port of centralus"):
-        pipeline.run(there.context(f"registry.port={port - 1}"))
+    first = next(port for port in free_ports(50) if is_free(port + 1))
+    with (
+        socket.create_server(("127.0.0.1", first + 1)),
+        pytest.raises(UsageError, match=f"Port {first + 1}, which registry.port of centralus"),
+    ):
+        pipeline.run(there.context(f"registry.port={first}"))
 
 
 def test_a_load_that_was_cut_off_is_completed_by_collecting(there: World):
