@@ -29,10 +29,6 @@ class Request:
         """The query's parameters; the last one of a name counts."""
         return dict(parse_qsl(self.query)) if self.query else {}
 
-    def values(self, name: str) -> list[str]:
-        """Every value of a parameter of the query."""
-        return [value for key, value in parse_qsl(self.query) if key == name]
-
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key == name), None)
 

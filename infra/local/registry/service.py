@@ -86,7 +86,7 @@ class Registry:
             return self._distribution.handle(request, target)
         if what == "oauth":
             self._charge(what, None)
-            return self.access.answer(request)
+            return self.access.endpoints.answer(request)
         try:
             grant = self.access.authorize(request, target)
             request = self.access.mounting(request, target, grant)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.registry.access import REFRESH_USER
+from infra.local.registry.oauth import REFRESH_USER
 from infra.local.registry.tokens import REFRESH_SECONDS, REMEMBERED
 from tests.infra.local.registry.helpers import Client, code, digest, header, unhurried
 from tests.infra.local.registry.logins import (
