@@ -92,6 +92,13 @@ TOOLS: dict[str, Tool] = {
             optional=True,
         ),
         Tool(
+            "conformance",
+            {"conformance": "github.com/opencontainers/distribution-spec/conformance"},
+            "github.com/opencontainers/distribution-spec/conformance",
+            version_args=(),
+            optional=True,
+        ),
+        Tool(
             "prometheus",
             {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
             "github.com/prometheus/prometheus",
