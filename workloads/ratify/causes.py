@@ -59,8 +59,9 @@ CAUSES = (
     ),
     Cause(
         "timeout",
-        r"timed out after duration|provider.*context deadline exceeded|serving context canceled|caller cancelled query"
-        r"|context deadline exceeded|Client\.Timeout",
+        # One whose work ends at its deadline is answered twice by Ratify, which is no JSON.
+        r"timed out after duration|serving context canceled|caller cancelled query|context deadline exceeded"
+        r"|Client\.Timeout|failed to unmarshal external data response",
         "Ratify did not get through within its own deadline.",
         "If the registry answered 429, that is why: Ratify's retries last longer than its deadline. If not, look at "
         "ratify.cpu_cores and at the time that the registry takes.",
@@ -69,7 +70,7 @@ CAUSES = (
     Cause(
         "ratify-unreachable",
         rf"external data request.*({_UNREACHABLE}|x509:|tls:)|not found in provider cache",
-        "Gatekeeper had no connection to Ratify, or had just started and did not know yet where it is.",
+        "Gatekeeper had no connection to Ratify, or lost it, or had just started and did not know yet where it is.",
         "Look for restarts of Ratify and Gatekeeper and at their logs.",
         passing=True,
     ),

@@ -26,12 +26,16 @@ MESSAGES: dict[str, list[str]] = {
         f"{VALIDATION}Ratify could not be asked: operation failed with error operation timed out after duration 4.9s",
         f"{MUTATION}failed to validate external data response from provider ratify-mutation-provider: non-empty system "
         "error: operation failed with error operation timed out after duration 1.95s",
+        f"{VALIDATION}Ratify could not be asked: failed to unmarshal external data response: invalid character '{{' "
+        "after top-level value",
     ],
     "ratify-unreachable": [
         f"{VALIDATION}Ratify could not be asked: key is not found in provider cache",
         f"{MUTATION}failed to send external data request to provider ratify-mutation-provider: failed to send external "
         'data request: Post "https://127.0.0.1:27676/ratify/gatekeeper/v1/mutate": dial tcp 127.0.0.1:27676: connect: '
         "connection refused",
+        f'{VALIDATION}Ratify could not be asked: failed to send external data request: Post "https://127.0.0.1:24679/'
+        'ratify/gatekeeper/v1/verify": EOF',
     ],
     "registry-unavailable": [
         f"{RESOLVING}{IMAGE}:1: Unable to resolve the reference: {IMAGE}:1: Head "
