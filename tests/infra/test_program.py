@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from csscgen import stackfiles
-from infra.engine import select
+from infra.engine import StepEvent, select
+from infra.engine.embedded import EmbeddedEngine
 from infra.settings import SUBJECTS
-from tests.infra.stacks import CA, CERTIFICATE, ROOT, Declared, on_a_bare_machine
-from workloads.errors import SettingsError, UsageError
+from tests.infra.stacks import CA, CERTIFICATE, ROOT, Declared, Remembering, on_a_bare_machine
+from workloads.errors import EngineError, SettingsError, UsageError
 from workloads.naming import ImageSet
 from workloads.negatives import REFUSED_SIGNERS
 
@@ -477,3 +478,22 @@ def test_the_policy_that_names_pods_in_the_audit_log_can_refuse_nothing(smoke):
 
 def test_workloads_wait_for_the_policy_that_names_their_pods(smoke):
     assert "trail-binding" in smoke.needs("workload-0")
+
+
+def test_a_workload_that_is_refused_keeps_no_other_from_being_declared(world):
+    class Refusing(Remembering):
+        def create(self, inputs, timeout):
+            if (inputs.get("metadata") or {}).get("name") == "ratify-1":
+                raise EngineError('admission webhook "validation.gatekeeper.sh" denied the request')
+            return super().create(inputs, timeout)
+
+    four = {"scenario": {"shards": 4}}
+    world.up("local-smoke", load={"start": False}, **four)
+    kinds = ("kubernetes:", "pulumi-python:dynamic", "pulumi:providers")
+    engine = EmbeddedEngine(ROOT, world.state, dict.fromkeys(kinds, lambda type_, _config: Refusing(type_)))
+    told: list[StepEvent] = []
+    with pytest.raises(EngineError):
+        engine.up("local-smoke", world.config("local-smoke", four), told.append)
+    ends = {event.name: event.status for event in told if event.status != "started"}
+    workloads = {name: status for name, status in ends.items() if name.startswith("workload-")}
+    assert workloads == {"workload-0": "done", "workload-1": "failed", "workload-2": "done", "workload-3": "done"}

@@ -39,8 +39,8 @@ CAUSES = (
         rf"{_CALLING}.*(context deadline exceeded|Client\.Timeout|request did not complete|i/o timeout)",
         "Gatekeeper did not answer the API server within the webhook's deadline, because it or the Ratify that it "
         "asked was too slow.",
-        "Compare ratify.verification_seconds with gatekeeper.validation_seconds: where only Gatekeeper's are long, "
-        "raise gatekeeper.maxServingThreads.",
+        "Where the registry answered 429, Ratify was waiting for it. Else compare ratify.verification_seconds with "
+        "gatekeeper.validation_seconds: where only Gatekeeper's are long, raise gatekeeper.maxServingThreads.",
         passing=True,
     ),
     Cause(
