@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as xml
 
 import pytest
 
+from analysis.results import analyse
 from analysis.summary import summarize
 from tests.analysis.runs import (
     SCRAPES,
@@ -193,3 +195,11 @@ def test_records_of_an_earlier_release_have_no_causes_and_no_negatives(folder: P
 
 def fail_open(webhook: str = VERIFYING, resource: str = "pods", verb: str = "create", count: int = 1) -> dict[str, Any]:
     return {"webhook": webhook, "resource": resource, "verb": verb, "count": count}
+
+
+def test_ci_is_told_of_pods_that_had_to_be_denied_as_an_error_of_the_run(folder: Path):
+    write_pods(folder, [ready(0), ready(1, **UNSIGNED)])
+    analyse(folder)
+    suite = xml.fromstring((folder / "junit.xml").read_bytes())
+    (error,) = suite.iter("error")
+    assert error.get("message") == "1 pod was admitted that had to be denied, of deployment/x (unsigned)."
