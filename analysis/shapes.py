@@ -136,6 +136,7 @@ RUN = entries(
         "artifacts": maybe(_OBJECT),
         "harness": maybe(values(maybe(number))),
         "error": maybe(entries({"phase": text, "message": text})),
+        "resumed": maybe(items(entries({"from": number, "to": number, "step": maybe(text)}))),
     },
 )
 POD = entries(

@@ -45,6 +45,7 @@ def figures(records: Records) -> Summary:
         "finished_at": run.get("finished_at"),
         "error": run.get("error"),
         "deadline_passed": bool(run.get("deadline_passed")),
+        "resumed": run.get("resumed") or [],
         "scenario": _scenario(records, missing),
         "caches": _caches(records, missing),
         "artifacts": missing.given(

@@ -201,8 +201,21 @@ def _ready(pods: Summary) -> str:
 
 def meaning(summary: Summary) -> list[str]:
     """What the figures stand for, in sentences: caches, throttling, refusals, and the machine."""
-    parts = (_caches(summary), _throttling(summary), _admission(summary), _platform(summary))
+    parts = (_gaps(summary), _caches(summary), _throttling(summary), _admission(summary), _platform(summary))
     return [sentence for sentence in parts if sentence]
+
+
+def _gaps(summary: Summary) -> str:
+    """From when to when nothing was watched, because the harness had been killed."""
+    gaps = summary["resumed"]
+    if not gaps:
+        return ""
+    seconds = sum(gap["to"] - gap["from"] for gap in gaps)
+    times = "once" if len(gaps) == 1 else f"{len(gaps)} times"
+    return (
+        f"The harness was cut off {times} and the run was resumed: for {seconds:.0f} s in all nothing was watched. "
+        "Pods that became Ready then are counted, and their startup is in no figure; rates and memory have a gap there."
+    )
 
 
 class Explained(NamedTuple):

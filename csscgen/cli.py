@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -89,6 +90,9 @@ def main(words: Sequence[str] | None = None) -> None:
     except OSError as error:
         print(f"Error: {_refusal(error)}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        if words is None:  # while the interpreter ends, Ctrl-C ends it without a word
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _refusal(error: OSError) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,13 @@ def resume(context: Context, name: str | None, *, keep: bool = False) -> dict[st
             return _to_the_end(context, record, guard, work, keep)
 
 
-def exclusive(context: Context) -> AbstractContextManager[None]:
+@contextmanager
+def exclusive(context: Context) -> Iterator[None]:
     """Holds the stack for one command. Raises UsageError, with the holder's pid, if another has it."""
-    return stack_lock(context.state / context.stack.name, context.stack.name, "run")
+    with stack_lock(context.state / context.stack.name, context.stack.name, "run"):
+        yield
+    if context.instance:
+        steps.remove_instance(context.state)
 
 
 def begin(context: Context, guard: Guard | None = None) -> tuple[Run, Context]:

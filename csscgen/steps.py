@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,14 @@ def destroy(context: Context, *, shared: bool) -> None:
         with sharing.left(context, also=shared) as last:
             if last:
                 _remove(context, context.stack.shared)
+
+
+def remove_instance(state: Path) -> None:
+    """Removes the folder of an instance, and its key, once no stack is in it: only their states need the key."""
+    if [file.name for file in state.glob("*")] == ["key"]:
+        (state / "key").unlink(missing_ok=True)
+    with suppress(OSError):
+        state.rmdir()
 
 
 def _remove(context: Context, stack: Stack) -> None:

@@ -142,6 +142,8 @@ def test_a_run_is_gone_on_with_from_its_checkpoint(there: World):
     assert there.engine.calls == [("destroy", RUN), ("destroy", SHARED)]
     assert (summary["pods"]["ready"], summary["pods"]["missing"]) == (5, 0)
     assert summary["error"] is None
+    assert len(summary["resumed"]) == 1
+    assert "nothing was watched" in (there.folder / "report.html").read_text()
     assert summary["pod_startup_seconds"]["count"] == 3
     now = {pod["name"]: pod for pod in pods(there)}
     assert {name: pod["milestones"] for name, pod in now.items() if name in before} == {
