@@ -199,14 +199,15 @@ class Tracker:
 
     def records(self) -> Iterable[dict[str, Any]]:
         """A line of pods.jsonl for every pod that was seen and for every one that the plan expected beside them."""
-        for pod in list(self.pods.values()):  # a checkpoint is written while the watch goes on
+        pods = list(self.pods.values())  # a checkpoint is written while the watch goes on
+        for pod in pods:
             end, reason = "missing", pod.waiting or "not ready when the run ended"
             if pod.failure is not None:
                 end, reason = "failed", pod.failure
             elif pod.is_ready:
                 end, reason = "ready", ""
             yield self._record(pod.workload, end, reason, classify(reason) if reason else None, pod)
-        for workload, lacking in self._lacking().items():
+        for workload, lacking in self._lacking(Counter(pod.workload for pod in pods)).items():
             denials = self.denials[workload]
             end = "denied" if denials.reasons else "missing"
             said = (denials.said or Counter([(NEVER, OTHER)])).most_common()
@@ -242,9 +243,10 @@ class Tracker:
         complaints = denials.reasons if refused(message) else denials.troubles
         complaints[group(message), classify(message)] += times
 
-    def _lacking(self) -> dict[str, int]:
+    def _lacking(self, seen: Counter[str] | None = None) -> dict[str, int]:
         """Pods of each workload that the plan expects and that were never seen."""
-        return {name: max(0, count - self._seen[name]) for name, count in self.expected.items()}
+        seen = self._seen if seen is None else seen
+        return {name: max(0, count - seen[name]) for name, count in self.expected.items()}
 
     def _advance(self, record: Pod, pod: dict[str, Any]) -> None:
         status = pod.get("status") or {}

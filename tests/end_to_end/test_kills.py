@@ -207,3 +207,42 @@ def test_killed_at_any_point_it_says_why_reports_and_leaves_nothing(place: Place
     finally:
         run.process.kill()
         run.wait()
+
+
+@pytest.mark.parametrize("victim", ["gatekeeper", "etcd"])
+def test_two_interrupts_in_quick_succession_end_a_run_in_order(place: Place, victim: str) -> None:
+    run = place.start("run", "--stack", "local-smoke")
+    place.await_process(victim)
+
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.15)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+
+    assert run.returncode == 130, output
+    assert "Traceback" not in output and "Exception ignored" not in output
+    assert place.leftovers() == []
+    assert place.summary()["verdict"] == "fail"
+
+
+def test_a_run_whose_harness_was_killed_is_gone_on_with(place: Place) -> None:
+    stack = ("--stack", "local-smoke", "--set", "load.mode=created", "--set", "load.rate=1")
+    jobs = ("--set", "scenario.workload=job", "--set", "scenario.shards=5", "--set", "scenario.jobSeconds=1")
+    run = place.start("run", *stack, *jobs)
+    folder = place.folder / "runs"
+    end = time.monotonic() + 120
+    while not list(folder.glob("*/requests.jsonl")) or not list(folder.glob("*/requests.jsonl"))[0].stat().st_size:
+        assert time.monotonic() < end and run.poll() is None
+        time.sleep(0.05)
+    run.kill()
+    run.communicate()
+
+    done = place.csscgen("run", "--stack", "local-smoke", "--resume")
+
+    assert done.returncode in (0, 3), done.stderr
+    summary = place.summary()
+    assert summary["error"] is None, summary["error"]
+    assert (summary["pods"]["expected"], summary["pods"]["ready"]) == (5, 5)
+    assert summary["load"]["objects"] == 5
+    assert [gap["step"] for gap in summary["resumed"]] == ["load"]
+    assert place.leftovers() == []
