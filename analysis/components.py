@@ -70,6 +70,10 @@ class Component:
             raise CollectError(f"{self.name} observed no {metric.names[0]} in the window.")
         return total / count * metric.scale
 
+    def replicas(self) -> list[str]:
+        """The names of the component's targets. Raises CollectError if there are none."""
+        return self._targets()
+
     def restarts(self) -> int:
         """How many processes replaced another one in the window. Raises CollectError if unknown."""
         samples, window = self._source()

@@ -32,6 +32,8 @@ class Records:
     samples: Samples | None
     admissions: Record | None
     """What the API server's audit log says of the window, in sum (csscgen.auditing)."""
+    faults: list[Record] | None
+    """What was carried out of the schedule of faults; empty if there was none."""
     problems: dict[str, str]
     """Why a file's records are None, by the name of the file."""
 
@@ -54,12 +56,15 @@ def read(folder: Path) -> Records:
     requests = _lines(folder / "requests.jsonl", "request", shapes.REQUEST, problems)
     events = _lines(folder / "events.jsonl", "event", shapes.EVENT, problems) or []
     admissions = _admissions(folder / "admissions.json", problems)
+    faults: list[Record] | None = []
+    if (folder / "faults.jsonl").exists():
+        faults = _lines(folder / "faults.jsonl", "fault", shapes.FAULT, problems)
     samples = None
     try:
         samples = Samples.read(folder / "metrics.parquet")
     except CollectError as error:
         problems["metrics.parquet"] = str(error)
-    return Records(folder, run, pods, requests, events, samples, admissions, problems)
+    return Records(folder, run, pods, requests, events, samples, admissions, faults, problems)
 
 
 def read_run(folder: Path) -> Record:

@@ -18,6 +18,8 @@ from urllib.parse import quote
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis import faults
+from analysis.bands import marked
 from analysis.formats import NONE, digits, figure_text, megabytes, printable, seconds
 from analysis.plots import plots
 from analysis.records import Records
@@ -42,7 +44,7 @@ _TILES = (
 
 def render(records: Records, summary: Summary) -> str:
     """The page, as text."""
-    drawn = plots(records, summary)
+    drawn = marked(plots(records, summary), records)
     run = records.run
     return (
         _environment()
@@ -55,6 +57,7 @@ def render(records: Records, summary: Summary) -> str:
             tiles=_tiles(summary),
             meaning=[*meaning(summary), *_unanswered(records)],
             groups=groups(summary),
+            faults=faults.rows(summary),
             thresholds=[_threshold(row) for row in summary["thresholds"]],
             reasons=(summary["pods"]["reasons"] or [])[:MAX_REASONS],
             more_reasons=max(0, len(summary["pods"]["reasons"] or []) - MAX_REASONS),

@@ -162,6 +162,14 @@ EVENT = entries(
     },
     {"times": number, "cause": maybe(text)},
 )
+FAULT = entries(
+    {
+        **dict.fromkeys(("target", "action"), text),
+        **dict.fromkeys(("at", "seconds"), number),
+        **dict.fromkeys(("share", "began", "ended", "ready"), maybe(number)),
+        "error": maybe(text),
+    }
+)
 ADMISSIONS = entries(
     {
         "complete": boolean,

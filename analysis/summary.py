@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis import faults
 from analysis.accounting import account, admitted, objections
 from analysis.components import Component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, read_histogram, whole
@@ -61,6 +62,7 @@ def figures(records: Records) -> Summary:
         "gatekeeper": _gatekeeper(records, missing),
         "control_plane": _control_plane(records, missing),
         "registry": _registry(records, missing),
+        **faults.section(records, missing),
         "harness": _harness(records, missing),
     }
     summary["missing"] = dict(missing)
@@ -190,7 +192,23 @@ def _ratify(records: Records, missing: Missing) -> Record:
         else [{"error": e, "count": whole(n)} for e, n in sorted(errors.items(), key=lambda one: -one[1])],
         **hits,
         "restarts": missing.figure("ratify.restarts", ratify.restarts),
+        "by_replica": missing.figure("ratify.by_replica", lambda: _by_replica(records, ratify.replicas(), missing)),
     }
+
+
+def _by_replica(records: Records, replicas: Sequence[str], missing: Missing) -> Record:
+    """How the work was spread: a connection stays with the replica that it was given."""
+
+    def one(name: str) -> Record:
+        replica, path = component(records, name), f"ratify.by_replica.{name}"
+        return {
+            "verification_requests": missing.figure(
+                f"{path}.verification_requests", lambda: whole(replica.histogram(metrics.RATIFY_VERIFICATION).count)
+            ),
+            "memory_bytes": memory(f"{path}.memory_bytes", replica, missing),
+        }
+
+    return {name: one(name) for name in replicas}
 
 
 def _per_verification(records: Records, verifications: int | None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from analysis import faults
 from analysis.formats import NONE, counted, digits, figure_text, seconds, times
 from workloads.audit import VERIFYING
 from workloads.ratify.causes import BY_NAME, OTHER
@@ -157,7 +158,21 @@ def groups(summary: Summary) -> list[Group]:
     ):
         if value(summary, path):
             _insert(found, "Registry", 1, _answers(summary, title, path))
+    if len(value(summary, "ratify.by_replica") or ()) > 1:
+        _insert(found, "Ratify", 1, _replicas(summary))
+    if summary.get("faults"):
+        _insert(found, "Load", 1, Group("Faults", [Entry(*one) for one in faults.told(summary)]))
     return found
+
+
+def _replicas(summary: Summary) -> Group:
+    """Verifications and memory of each replica, so that an uneven load is seen."""
+    entries = []
+    for name in summary["ratify"]["by_replica"]:
+        path = f"ratify.by_replica.{name}"
+        entries.append(_entry(summary, f"{name} requests", f"{path}.verification_requests"))
+        entries.append(_entry(summary, f"{name} memory peak", f"{path}.memory_bytes.peak"))
+    return Group("Replicas", entries)
 
 
 def _insert(found: list[Group], title: str, offset: int, group: Group) -> None:
