@@ -450,7 +450,7 @@ def test_a_size_that_the_shared_stack_does_not_have_is_told(world):
 
 def test_the_subjects_are_those_of_the_stack_files():
     used = {key for name in STACKS for key in stackfiles.read(ROOT, name).config}
-    assert used - set(SUBJECTS) <= {"platform", "sharedStack", "runId", "thresholds"}
+    assert used - set(SUBJECTS) <= {"platform", "sharedStack", "runId", "thresholds", "faults"}
 
 
 def test_the_audit_log_has_what_goes_through_the_webhooks_without_bodies_in_a_private_folder_of_bounded_size(smoke):
