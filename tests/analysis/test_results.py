@@ -99,7 +99,7 @@ def test_the_terminal_shows_the_figures_in_aligned_lines(folder):
     assert lines[0] == "FAIL: 2 of 4 pods became Ready; 1 of 2 thresholds broken."
     assert "- pods.ready is 2, and has to be >= 4 (pods.expected)." in lines
     assert max(len(line) for line in lines) <= WIDTH
-    assert len(lines) <= 42
+    assert len(lines) <= 44
     assert re.search(r"^Pods {15}expected 4 · ready 2 · denied 1 · failed 1 · missing 0$", text, re.M)
     assert re.search(r"^Verification {7}requests 10 · p50 6.25 ms · p95 77.5 ms", text, re.M)
     assert re.search(r"^Answers to Ratify {2}200 30 · 401 4 · 429 3$", text, re.M)

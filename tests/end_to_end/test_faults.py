@@ -1,4 +1,4 @@
-"""Faults during a real load: everything comes back, recovery is measured, nothing gets in unverified, nothing is left."""
+"""Faults during a real load: all comes back, recovery is measured, nothing gets in unverified, nothing is left."""
 
 from __future__ import annotations
 
