@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from csscgen.context import Context
-from infra.engine.locks import stack_lock
+from infra.engine.locks import private_folder, stack_lock
 from infra.local.running import is_alive, started_ticks
 from workloads.errors import EngineError
 
@@ -33,7 +33,7 @@ def joined(context: Context, *, temporary: bool) -> Iterator[bool]:
     folder = _folder(context)
     with _alone(context):
         user = folder / USERS / context.stack.name
-        user.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(user.parent)
         user.write_text(json.dumps([os.getpid(), started_ticks(os.getpid())]))
         # One whose own up was cut off has resources and no outputs: it is completed.
         lacking = not context.engine.outputs(folder.name)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from infra.engine.deletions import Deleter
 from infra.engine.deployment import Deployment
-from infra.engine.locks import stack_lock
+from infra.engine.locks import private_folder, stack_lock
 from infra.engine.progress import Progress
 from infra.engine.providers import Factory, Registry, builtin
 from infra.engine.state import FILE, StackState, UnreadableStateError, set_aside
@@ -184,7 +184,7 @@ class EmbeddedEngine:
         if not texts:
             return None
         log = self._folder(stack) / ERRORS
-        log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(log.parent)
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(progress.clean("\n".join(texts)))

@@ -70,7 +70,7 @@ def is_held(path: Path) -> bool:
 def _acquire(path: Path) -> int | None:
     """The handle of the lock; None if somebody has it."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:  # its last holder has just removed the folder
@@ -87,3 +87,12 @@ def _acquire(path: Path) -> int | None:
         except FileNotFoundError:
             pass
         os.close(handle)
+
+
+def private_folder(folder: Path) -> None:
+    """Makes a folder, and those above it that are not there, for their owner only."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)

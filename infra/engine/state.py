@@ -16,6 +16,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from infra.engine.locks import private_folder
 from infra.engine.places import instance_of
 from infra.engine.resources import Pending, Resource
 from infra.engine.values import Properties, Secret, Value
@@ -232,7 +233,7 @@ class StackState:
 
     def _write(self, text: str, sync: bool) -> None:
         draft = self._file.with_suffix(".tmp")
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._file.parent)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(text)

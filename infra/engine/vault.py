@@ -15,6 +15,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from infra.engine.locks import private_folder
 from infra.engine.values import Value
 from workloads.errors import UsageError
 
@@ -98,7 +99,7 @@ class Vault:
 
     def _make_key_file(self) -> None:
         """Linked into place, so that of two processes that make it at once, both use the first one's."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        private_folder(self._root)
         draft = self._root / f".key.{os.getpid()}.{threading.get_ident()}"
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
