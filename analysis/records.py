@@ -75,6 +75,23 @@ def read_run(folder: Path) -> Record:
         raise CollectError(f"{folder} is not the folder of a run: run.json cannot be read.") from error
 
 
+def read_summary(folder: Path) -> Record | None:
+    """The summary of a run; None if there is none that can be read."""
+    try:
+        return _document(folder / "summary.json", "a summary", shapes.SUMMARY)
+    except (OSError, CollectError):
+        return None
+
+
+def read_lines(path: Path, what: str, check: shapes.Check) -> list[Record]:
+    """The records of a file, a line each; none if there is no file. Raises CollectError if a line is none."""
+    problems: dict[str, str] = {}
+    found = _lines(path, what, check, problems)
+    if found is None and path.exists():
+        raise CollectError(problems[path.name])
+    return found or []
+
+
 def _admissions(path: Path, problems: dict[str, str]) -> Record | None:
     try:
         return _document(path, "what an audit log says", shapes.ADMISSIONS)

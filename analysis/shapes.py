@@ -27,6 +27,8 @@ class Fault(NamedTuple):
         return f"its {self.path} {self.what}" if self.path else f"it {self.what}"
 
 
+LATEST = 1e11
+"""Epoch seconds: in the year 5138."""
 Check = Callable[[Any], Fault | None]
 
 
@@ -48,6 +50,11 @@ def number(value: Any) -> Fault | None:
     """A finite number."""
     fits = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return None if fits else fault(value)
+
+
+def moment(value: Any) -> Fault | None:
+    """An instant in epoch seconds that a calendar has."""
+    return number(value) or (None if 0 <= value <= LATEST else fault(value))
 
 
 def boolean(value: Any) -> Fault | None:
@@ -179,3 +186,39 @@ ADMISSIONS = entries(
         "refused_attempts": values(number),
     }
 )
+
+
+def _scalar(value: Any) -> Fault | None:
+    return None if isinstance(value, str | int | float) else fault(value)
+
+
+_NUMBERS = maybe(values(maybe(number)))
+SUMMARY = entries(
+    {"run_id": text, "verdict": one_of("pass", "fail")},
+    {
+        "engine": maybe(values(maybe(text))),
+        **dict.fromkeys(("scenario", "caches"), maybe(values(maybe(_scalar)))),
+        "pods": maybe(
+            entries(
+                {},
+                {
+                    **dict.fromkeys(("expected", "ready", "denied", "unverified", "all_ready_seconds"), maybe(number)),
+                    "refused_attempts": _NUMBERS,
+                },
+            )
+        ),
+        "pod_startup_seconds": _NUMBERS,
+        "ratify": maybe(
+            entries(
+                {},
+                {
+                    **dict.fromkeys(("timeouts", "restarts"), maybe(number)),
+                    **dict.fromkeys(("registry_requests", "memory_bytes", "cpu_cores"), _NUMBERS),
+                    **dict.fromkeys(("mutation_seconds", "verification_seconds"), _NUMBERS),
+                },
+            )
+        ),
+        "missing": maybe(values(text)),
+    },
+)
+"""Of a summary, what runs are listed and compared by."""

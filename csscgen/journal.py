@@ -13,9 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from analysis.shapes import entries, maybe, moment, number, text
 from infra.local.running import is_alive, started_ticks
 
 FILE = "journal.jsonl"
+_ABOUT = {"time": moment, "event": text, "pid": number, "started": maybe(number)}
+LINE, STEP = entries(_ABOUT), entries({**_ABOUT, "step": text})
+"""The form of a line, and of one about a step."""
 
 
 class Journal:
@@ -93,13 +99,10 @@ class Story:
         return any(line["event"] == "ended" and line["step"] == step for line in self.lines)
 
 
-def _line(text: bytes) -> dict[str, Any] | None:
+def _line(line_text: bytes) -> dict[str, Any] | None:
     try:
-        line = json.loads(text)
-        sound = isinstance(line["time"], (int, float)) and isinstance(line["pid"], int) and "started" in line
-        named = isinstance(line["event"], str) and (
-            line["event"] not in ("began", "ended", "failed") or isinstance(line["step"], str)
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
+        line: dict[str, Any] = orjson.loads(line_text)
+    except orjson.JSONDecodeError:
         return None
-    return line if sound and named else None
+    steps = isinstance(line, dict) and line.get("event") in ("began", "ended", "failed")
+    return None if (STEP if steps else LINE)(line) else line

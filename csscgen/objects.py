@@ -43,8 +43,9 @@ OBJECT = entries(
         ),
         **dict.fromkeys(("involvedObject", "regarding"), _SUBJECT),
         **dict.fromkeys(("message", "note", "reason", "type"), maybe(text)),
+        **dict.fromkeys(("lastTimestamp", "eventTime"), maybe(_moment)),
         "count": maybe(number),
-        "series": maybe(entries({}, {"count": maybe(number)})),
+        "series": maybe(entries({}, {"count": maybe(number), "lastObservedTime": maybe(_moment)})),
     },
 )
 """What is relied on of a pod, a workload or an event, as far as it has it."""

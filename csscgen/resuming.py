@@ -7,19 +7,24 @@ is none of the figures, and ``run.json`` says from when to when nothing was watc
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from analysis.records import read_lines
+from analysis.shapes import EVENT, POD, REQUEST, Check
 from csscgen.checkpoints import EVENTS, PODS, REQUESTS
 from csscgen.journal import Story
 from csscgen.loading import Request
 from csscgen.tracking import NEVER, Pod, Tracker
+from workloads.errors import CollectError
+from workloads.ratify.causes import OTHER
 from workloads.ratify.objects import Plan
+
+_FIELDS = tuple(each.name for each in fields(Request))
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,18 @@ class Watched:
 
     @classmethod
     def read(cls, folder: Path) -> Watched | None:
-        """What the run in a folder had seen; None if it had sent nothing of its load."""
+        """What the run in a folder had seen; None if it had sent nothing of its load.
+
+        Raises CollectError if one of its checkpoints cannot be read.
+        """
         story = Story.read(folder)
         if story.sent is None:
             return None
-        requests = [Request(**line) for line in _lines(folder / REQUESTS)]
-        return cls(_lines(folder / PODS), requests, _lines(folder / EVENTS), story.sent, story.ended("load"))
+        requests = [
+            Request(**{key: line[key] for key in _FIELDS}) for line in _lines(folder / REQUESTS, "request", REQUEST)
+        ]
+        pods, events = _lines(folder / PODS, "pod", POD), _lines(folder / EVENTS, "event", EVENT)
+        return cls(pods, requests, events, story.sent, story.ended("load"))
 
     def tracker(self, plan: Plan) -> Tracker:
         """A tracker that goes on from here."""
@@ -52,16 +63,16 @@ class ResumedTracker(Tracker):
 
     def __init__(self, plan: Plan, before: Watched, clock: Callable[[], float] = time.time) -> None:
         super().__init__(plan, clock)
-        self._before = {one["uid"]: one for one in before.pods if one["uid"]}
+        self._before = {uid: one for one in before.pods if (uid := one.get("uid"))}
         self._since = before.sent
         self._listing = False
         self.events = list(before.events)
         for one in before.pods:
-            workload = one["workload"].rpartition("/")[2]
-            if one["uid"] is None and one["reason"] != NEVER and workload in self.denials:
+            workload = (one["workload"] or "").rpartition("/")[2]
+            if one.get("uid") is None and one["reason"] not in (None, NEVER) and workload in self.denials:
                 denials = self.denials[workload]
                 said = denials.reasons if one["end"] == "denied" else denials.troubles
-                said[one["reason"], one["cause"]] += 1
+                said[one["reason"], one.get("cause") or OTHER] += 1
         for request in before.requests:
             if request.status == "failed" and request.workload in self.denials:
                 self.denials[request.workload].final = True
@@ -84,13 +95,12 @@ class ResumedTracker(Tracker):
         known = self._before.get(metadata["uid"])
         if known is None or metadata["uid"] in self.pods:
             return
-        workload = known["workload"].rpartition("/")[2]
-        record = Pod(metadata["uid"], metadata["name"], metadata["namespace"], workload, known["node"])
+        workload = (known["workload"] or "").rpartition("/")[2]
+        record = Pod(metadata["uid"], metadata["name"], metadata["namespace"], workload, known.get("node"))
         for milestone, times in known["milestones"].items():
-            if times["server"] is not None:
-                record.server[milestone] = times["server"]
-            if times["local"] is not None:
-                record.local[milestone] = times["local"]
+            for clock, moments in (("server", record.server), ("local", record.local)):
+                if (moment := (times or {}).get(clock)) is not None:
+                    moments[milestone] = moment
         if known["end"] == "ready":
             self.ready += 1
         self.pods[metadata["uid"]] = record
@@ -116,9 +126,10 @@ def _last(event: dict[str, Any]) -> float:
     return datetime.fromisoformat(text).timestamp() + 1 if text else 0.0
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
-    """The lines of a checkpoint; none if there was none yet."""
+def _lines(file: Path, what: str, check: Check) -> list[dict[str, Any]]:
+    """The lines of a checkpoint; none if there was none yet. Raises CollectError if one cannot be read."""
     try:
-        return [json.loads(line) for line in file.read_bytes().splitlines()]
-    except (OSError, ValueError):
-        return []
+        return read_lines(file, what, check)
+    except CollectError as error:
+        run = file.parent.name
+        raise CollectError(f"{run} cannot be gone on with. {error} `csscgen report {run}` reports it.") from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from csscgen.context import Context
 from infra.engine.locks import private_folder, stack_lock
 from infra.local.running import is_alive, started_ticks
-from workloads.errors import EngineError
+from workloads.errors import EngineError, UsageError
 
 LOCK = "sharing"
 TEMPORARY = "temporary"
@@ -86,6 +86,8 @@ def _users(context: Context) -> list[str]:
 def _exists(context: Context, stack: str) -> bool:
     try:
         return context.engine.exists(stack)
+    except UsageError:  # a file that somebody else put there: no stack can have such a name
+        return False
     except EngineError:  # its state cannot be read, so it is not known to be gone
         return True
 

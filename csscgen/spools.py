@@ -13,9 +13,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 from analysis.samples import SampleWriter
+from analysis.shapes import Fault, boolean, entries, fault, items, maybe, moment, number, text
 from csscgen.scraping import Scrape
 
 FILE = "metrics.spool"
@@ -24,6 +27,14 @@ HEAD = struct.Struct(">IId")
 SALT = 1
 """What checksums start from, so that a run of zeros, as a file system leaves it, is no frame."""
 LEVEL = 1
+
+
+def _pair(value: Any) -> Fault | None:
+    return items(number)(value) or (None if len(value) == 2 else fault(value))
+
+
+ABOUT = entries({"target": text, "asked": boolean, "process": maybe(_pair), "page": boolean})
+"""The form of what is before the page in a frame."""
 
 
 class Frame(NamedTuple):
@@ -68,7 +79,7 @@ def index(file: Path) -> Iterator[Frame]:
                 length, checksum, time = HEAD.unpack(head)
                 offset = source.tell()
                 body = source.read(length)
-                if len(body) < length or zlib.crc32(body, SALT) != checksum:
+                if not length or len(body) < length or zlib.crc32(body, SALT) != checksum or moment(time):
                     return  # torn by a kill, or damaged: what follows cannot be told apart
                 yield Frame(time, offset, length)
     except FileNotFoundError:
@@ -83,10 +94,21 @@ def read(file: Path) -> Iterator[Scrape]:
     with file.open("rb") as source:
         for frame in frames:
             source.seek(frame.offset)
-            head, _, page = zlib.decompress(source.read(frame.length)).partition(b"\n")
-            about = json.loads(head)
-            process = tuple(about["process"]) if about["process"] else None
-            yield Scrape(frame.time, about["target"], about["asked"], page if about["page"] else None, process)
+            if scrape := _scrape(frame.time, source.read(frame.length)):
+                yield scrape
+
+
+def _scrape(time: float, body: bytes) -> Scrape | None:
+    """A scrape from the body of its frame; None if that is none, which only another program can have written."""
+    try:
+        head, _, page = zlib.decompress(body).partition(b"\n")
+        about = orjson.loads(head)
+    except (zlib.error, orjson.JSONDecodeError):
+        return None
+    if ABOUT(about):
+        return None
+    process = (about["process"][0], about["process"][1]) if about["process"] else None
+    return Scrape(time, about["target"], about["asked"], page if about["page"] else None, process)
 
 
 def rounds(file: Path) -> list[float]:

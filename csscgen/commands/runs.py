@@ -90,8 +90,6 @@ def _row(folder: Path) -> dict[str, Any]:
 
 def _summary(folder: Path) -> dict[str, Any]:
     """The summary of a run; empty if there is none that can be read."""
-    try:
-        summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return summary
+    from analysis.records import read_summary
+
+    return read_summary(folder) or {}
