@@ -104,7 +104,7 @@ def open_context(
     """
     root = project_root()
     chosen_folder(STATE_VARIABLE, root / ".state")
-    state = state_folder(root, instance)
+    state = state_folder(root, instance or "")
     # The program finds them there, in this process or under the CLI.
     os.environ[STATE_VARIABLE] = str(state_base(root))
     os.environ[INSTANCE_VARIABLE] = instance_of(state) or ""

@@ -27,16 +27,18 @@ def command(
     Example:
       csscgen collect --stack local-S
     """
-    from csscgen import pipeline, runs
+    from csscgen import pipeline, recovering, runs
     from csscgen.collecting import collect
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before the record is touched
-    record = runs.load(runs.find(context.root, name, None if name else stack))
+    folder = runs.find(context.root, name, None if name else stack)
+    record = recovering.close(folder) if recovering.is_cut_off(folder) else runs.load(folder)
     if record.stack != stack:
         raise UsageError(f"Run {record.id} is one of stack {record.stack}, and the logs of {stack} are not its own.")
     with record.phase(context.progress, "collect"):
         collect(context, record)
+    record.cut_off = record.error is not None
     conclude(pipeline.report(context, record), as_json=as_json)

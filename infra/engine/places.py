@@ -24,8 +24,11 @@ def state_base(root: Path) -> Path:
 
 
 def state_folder(root: Path, instance: str | None = None) -> Path:
-    """The folder of the states of an instance, of ``CSSCGEN_INSTANCE`` if none is named. Raises UsageError."""
-    name = instance or os.environ.get(INSTANCE_VARIABLE)
+    """The folder of the states of an instance: of none if that is empty, of ``CSSCGEN_INSTANCE`` if it is not given.
+
+    Raises UsageError for what is no name of one.
+    """
+    name = os.environ.get(INSTANCE_VARIABLE) if instance is None else instance
     if not name:
         return state_base(root)
     if not _NAME.fullmatch(name):

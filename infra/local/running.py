@@ -151,8 +151,9 @@ def start(props: Mapping[str, Any]) -> dict[str, Any]:
         Record(name, str(props["folder"]), process.pid, started, str(log), dict(props["ready"])).write()
         _await_ready(props, process)
     except BaseException:
-        forget(props)
-        stop(process.pid, started, 0)
+        if process.poll() is None:  # one that ended on its own keeps its record: that is how it is known
+            forget(props)
+            stop(process.pid, started, 0)
         raise
     return {"pid": process.pid, "started": started}
 
@@ -181,8 +182,10 @@ def how_it_ended(pid: int, started: int) -> str:
     """How a process that is gone ended, as far as it is known here: only its parent is told."""
     child = _children.get((pid, started))
     code = child.poll() if child is not None else None
-    if code is None:
-        return "its exit status is not known, because an earlier command started it"
+    return "its exit status is not known, because an earlier command started it" if code is None else _status(code)
+
+
+def _status(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:
@@ -297,7 +300,7 @@ def _await_ready(props: Mapping[str, Any], process: subprocess.Popen[bytes]) -> 
         ready = probes.succeeds(props["ready"])
         if process.poll() is not None:  # then somebody else may have answered on its port
             raise ProcessError(
-                f"{props['name']} ended with exit code {process.returncode} before it was ready. "
+                f"{props['name']} ended before it was ready ({_status(process.returncode)}). "
                 f"The last lines of {props['log']}:\n{last_lines(Path(props['log']))}"
             )
         if ready:

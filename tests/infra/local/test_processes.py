@@ -116,11 +116,19 @@ def test_a_process_that_ends_before_it_is_ready_is_told_with_its_last_lines(fold
     with pytest.raises(ProcessError) as told:
         start(props(folder, DYING))
     text = str(told.value)
-    assert "server ended with exit code 3 before it was ready" in text
+    assert "server ended before it was ready (exit code 3)" in text
     assert f"{folder}/logs/server.log" in text
     assert text.endswith("  line 28\n  line 29")
     assert "line 17\n" not in text
     assert running_in(folder) == []
+    (record,) = records(folder)  # it is meant to run: who looks after it has to see that it does not
+    assert not record.alive
+
+
+def test_one_that_is_not_ready_in_time_is_ended_on_purpose_and_has_no_record(folder):
+    with pytest.raises(ProcessError, match="was not ready after"):
+        start(props(folder, SILENT, timeout=0.3))
+    assert (running_in(folder), records(folder)) == ([], [])
 
 
 def test_nothing_is_started_where_somebody_else_answers_already(folder):
@@ -308,7 +316,7 @@ def test_a_process_is_started_anew_when_its_flags_or_files_change(project, folde
 
 def test_a_process_that_does_not_start_fails_the_up_and_leaves_nothing(project, folder):
     chosen = config(folder, *free_ports(1))
-    with pytest.raises(EngineError, match="server ended with exit code 3") as told:
+    with pytest.raises(EngineError, match=r"server ended before it was ready \(exit code 3\)") as told:
         project.write(PROGRAM).up(**{**chosen, "argv": [sys.executable, "-c", DYING]})
     assert "line 29" in str(told.value)
     assert running_in(folder) == []
