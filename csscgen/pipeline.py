@@ -139,8 +139,14 @@ def _to_the_end(context: Context, record: Run, guard: Guard, work: Callable[[], 
     try:
         try:
             work()
+        except BaseException as error:
+            record.blame(error)  # it may have come between two steps
+            raise
         finally:
             _finish(context, record)
+    except BaseException as error:
+        record.blame(error)
+        raise
     finally:
         guard.stand_down()
         try:

@@ -95,6 +95,12 @@ class Run:
         content = {"run_id": self.id, "family": "ratify", **known, "machine": machine()}
         write_atomically(self.folder / "run.json", json.dumps(content, indent=2).encode() + b"\n")
 
+    def blame(self, error: BaseException, phase: str | None = None) -> None:
+        """Says what the run failed with, in the phase or after the last one; the first error stays."""
+        if self.error is None:
+            last = self.phases[-1]["name"] if self.phases else "begin"
+            self.error = {"phase": phase or last, "message": _message(error)}
+
     @contextmanager
     def phase(self, progress: Progress, name: str) -> Iterator[None]:
         """A step of the run: announced, timed, journaled and kept.
@@ -111,13 +117,9 @@ class Run:
         except BaseException as error:
             # What comes after the first error is not explained by what explains that one.
             cause = self.guard.explain(error) if self.guard and self.error is None else error
-            message = str(cause) or (
-                "KeyboardInterrupt" if isinstance(cause, KeyboardInterrupt) else type(cause).__name__
-            )
             record.update(finished=time.time(), ok=False)
-            self.journal.write("failed", step=name, message=message)
-            if self.error is None:
-                self.error = {"phase": name, "message": message}
+            self.journal.write("failed", step=name, message=_message(cause))
+            self.blame(cause, name)
             if cause is not error:
                 raise cause from error
             raise
@@ -126,6 +128,10 @@ class Run:
             self.journal.write("ended", step=name)
         finally:
             self.save()
+
+
+def _message(error: BaseException) -> str:
+    return str(error) or ("KeyboardInterrupt" if isinstance(error, KeyboardInterrupt) else type(error).__name__)
 
 
 def machine() -> dict[str, Any]:

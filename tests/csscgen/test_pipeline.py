@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from csscgen import pipeline
+from csscgen import pipeline, spools
 from csscgen.collecting import collect
 from infra.local.sockets import free_ports, is_free
 from tests.csscgen.pods import TIMEOUT
@@ -299,6 +299,21 @@ def test_a_teardown_is_not_interrupted(there: World, number: signal.Signals, cap
     pipeline.run(there.context())
     assert destroyed(there) == TORN_DOWN
     assert "Stopping what was started" in capfd.readouterr().err
+
+
+def test_an_interruption_between_two_steps_is_the_error_of_the_run_too(there: World, monkeypatch: pytest.MonkeyPatch):
+    publish = spools.publish
+
+    def interrupted(folder: Path) -> None:
+        publish(folder)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(spools, "publish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(there.context())
+    assert record(there)["error"] == {"phase": "settle", "message": "KeyboardInterrupt"}
+    assert set(RECORDS) <= set(os.listdir(there.folder))
+    assert destroyed(there) == TORN_DOWN
 
 
 def test_an_interrupted_collection_is_torn_down_too(there: World):
