@@ -34,7 +34,7 @@ VICTIMS = [HARNESS, "etcd", "kube-apiserver", "kube-scheduler", "gatekeeper", "r
 STEPS = ["tools", "up", "seed", "arm", "load", "settle", "collect"]
 STARTED_IN_UP = "up"
 NAMED_SECONDS = 5.0
-RUN_SECONDS = 18.0
+RUN_SECONDS = 14.0
 """What local-smoke takes until it is collected, on 2 cores; fractions of a run's time are of this."""
 
 
@@ -158,6 +158,8 @@ def check(run: Run, point: Point, killed: float) -> dict[str, Any]:
         named: float | None = time.time() - asked if "The harness (pid" in done.stderr else None
         if run.folder is None or not (run.folder / "run.json").exists():
             return {"run": "killed before it had begun", "destroy": done.returncode}
+        if named is None and Story.read(run.folder).has("reported"):
+            return {"run": "killed after its end", "destroy": done.returncode}
     else:
         code = run.wait()
         at = first(run.lines, f"{point.victim}", "ended on its own")
