@@ -70,9 +70,11 @@ class Component:
             raise CollectError(f"{self.name} observed no {metric.names[0]} in the window.")
         return total / count * metric.scale
 
-    def replicas(self) -> list[str]:
-        """The names of the component's targets. Raises CollectError if there are none."""
-        return self._targets()
+    def by_replica(self, metric: Metric) -> dict[str, Histogram]:
+        """What each target observed in the window; nothing, if only others export it. Raises CollectError if unknown."""
+        samples, window = self._source()
+        targets = self._exporting(metric, [f"{name}_count" for name in metric.names])
+        return {target: over_window(samples, metric, target, window, lambda labels: True) for target in targets}
 
     def restarts(self) -> int:
         """How many processes replaced another one in the window. Raises CollectError if unknown."""

@@ -192,23 +192,19 @@ def _ratify(records: Records, missing: Missing) -> Record:
         else [{"error": e, "count": whole(n)} for e, n in sorted(errors.items(), key=lambda one: -one[1])],
         **hits,
         "restarts": missing.figure("ratify.restarts", ratify.restarts),
-        "by_replica": missing.figure("ratify.by_replica", lambda: _by_replica(records, ratify.replicas(), missing)),
+        "by_replica": missing.figure("ratify.by_replica", lambda: _by_replica(records, ratify, missing)),
     }
 
 
-def _by_replica(records: Records, replicas: Sequence[str], missing: Missing) -> Record:
+def _by_replica(records: Records, ratify: Component, missing: Missing) -> Record:
     """How the work was spread: a connection stays with the replica that it was given."""
-
-    def one(name: str) -> Record:
-        replica, path = component(records, name), f"ratify.by_replica.{name}"
-        return {
-            "verification_requests": missing.figure(
-                f"{path}.verification_requests", lambda: whole(replica.histogram(metrics.RATIFY_VERIFICATION).count)
-            ),
-            "memory_bytes": memory(f"{path}.memory_bytes", replica, missing),
+    return {
+        name: {
+            "verification_requests": whole(observed.count),
+            "memory_bytes": memory(f"ratify.by_replica.{name}.memory_bytes", component(records, name), missing),
         }
-
-    return {name: one(name) for name in replicas}
+        for name, observed in ratify.by_replica(metrics.RATIFY_VERIFICATION).items()
+    }
 
 
 def _per_verification(records: Records, verifications: int | None) -> float:

@@ -10,7 +10,7 @@ import pytest
 from analysis import report, text
 from analysis.records import read
 from analysis.summary import summarize
-from tests.analysis.runs import known_run, pod, with_settings, write_lines
+from tests.analysis.runs import histogram, known_run, pod, process, with_settings, write_lines, write_metrics
 
 KILL = {"target": "ratify-1", "action": "kill", "at": 1.0, "seconds": 2.0, "share": None, "error": None}
 CARRIED = {**KILL, "began": 1001.0, "ended": 1003.0, "ready": 1003.25}
@@ -120,6 +120,21 @@ def test_a_file_of_faults_that_is_none_costs_its_own_figures(tmp_path: Path, lin
     assert summary["pods"]["ready"] == 2
     assert report.render(read(tmp_path), summary)
     assert text.render(summary)
+
+
+def test_a_replica_that_was_never_asked_counts_nothing(tmp_path: Path):
+    known_run(tmp_path)
+    scrapes = [(999.0 + 2 * i, f"ratify-{n}", i, n) for i in range(7) for n in range(2)]
+    name = "ratify_verification_request_millisecond"
+    write_metrics(
+        tmp_path,
+        [
+            (at, target, process(900, i, 5e7) + (histogram(name, {"10": i, "+Inf": i}) if n == 0 else []))
+            for at, target, i, n in scrapes
+        ],
+    )
+    replicas = summarize(tmp_path)["ratify"]["by_replica"]
+    assert {name: one["verification_requests"] for name, one in replicas.items()} == {"ratify-0": 6, "ratify-1": 0}
 
 
 def test_each_replica_has_its_own_count_and_memory(tmp_path: Path):
