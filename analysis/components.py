@@ -71,7 +71,7 @@ class Component:
         return total / count * metric.scale
 
     def by_replica(self, metric: Metric) -> dict[str, Histogram]:
-        """What each target observed in the window; nothing, if only others export it. Raises CollectError if unknown."""
+        """What each target observed in the window, be it nothing. Raises CollectError if unknown."""
         samples, window = self._source()
         targets = self._exporting(metric, [f"{name}_count" for name in metric.names])
         return {target: over_window(samples, metric, target, window, lambda labels: True) for target in targets}
