@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 import csscgen
-from workloads.errors import ProjectError
+from workloads.errors import ProjectError, brief
 
 COMMANDS = {
     "run": "Run a stack's scenario from nothing to a report.",
@@ -97,5 +97,5 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _refusal(error: OSError) -> str:
     """What the operating system refused, as a sentence."""
-    what = f" {error.filename}" if error.filename is not None else ""
+    what = f" {brief(error.filename)}" if error.filename is not None else ""
     return f"The system refused{what}: {error.strerror or error or type(error).__name__}. Mend that and try again."

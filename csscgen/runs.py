@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from analysis.files import write_atomically
 from csscgen.journal import Journal
 from csscgen.progress import Progress
 from csscgen.stackfiles import chosen_folder
-from workloads.errors import CollectError, UsageError
+from workloads.errors import CollectError, UsageError, named
 
 if TYPE_CHECKING:
     from csscgen.guarding import Guard
@@ -157,14 +157,15 @@ def find(root: Path, name: str | None, stack: str | None = None) -> Path:
 
     With ``stack`` only the runs of that stack are looked at. Raises UsageError if there is none such, or more than one.
     """
-    if name and (Path(name) / "run.json").exists():
-        return Path(name).resolve()
+    with suppress(OSError):  # a name may be longer than a path may be
+        if name and (Path(name) / "run.json").exists():
+            return Path(name).resolve()
     folders = [each for each in every(root) if stack is None or _parts(each)[0] == _beginning(stack)]
     found = [folder for folder in folders if folder.name == name] or [
         folder for folder in folders if name is None or folder.name.startswith(name)
     ]
     if not found:
-        what = f"run {name}" if name else f"run of stack {stack}" if stack else "run"
+        what = f"run {named(name)}" if name else f"run of stack {stack}" if stack else "run"
         raise UsageError(f"There is no {what} in {folder(root)}. `csscgen runs list` shows what there is.")
     if name and len(found) > 1:
         raise UsageError(f"{name} could be any of {', '.join(folder.name for folder in found)}.")

@@ -46,7 +46,7 @@ def read_login(file: Path, registry: str) -> Login:
         user, colon, password = b64decode(encoded, validate=True).decode().partition(":")
     except OSError as error:
         raise UsageError(f"The registry logins in {file} cannot be read: {error.strerror}.") from None
-    except (ValueError, LookupError, TypeError, binascii.Error):
+    except (ValueError, LookupError, TypeError, RecursionError, binascii.Error):
         user = colon = password = ""
     if not (user and colon):
         raise UsageError(

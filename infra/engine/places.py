@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from workloads.errors import UsageError
+from workloads.errors import UsageError, quoted
 
 STATE_VARIABLE = "CSSCGEN_STATE"
 INSTANCE_VARIABLE = "CSSCGEN_INSTANCE"
@@ -33,7 +33,8 @@ def state_folder(root: Path, instance: str | None = None) -> Path:
         return state_base(root)
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be the name of an instance: use up to 40 letters, digits, dots, hyphens and underscores."
+            f"{quoted(name)} cannot be the name of an instance: use up to 40 letters, digits, dots, hyphens and "
+            "underscores."
         )
     return state_base(root) / f"{PREFIX}{name}"
 

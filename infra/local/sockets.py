@@ -51,7 +51,7 @@ def reservations() -> dict[int, Path]:
     found = {}
     with suppress(FileNotFoundError):
         for entry in os.scandir(_folder()):
-            if entry.name.isdigit() and entry.is_symlink():
+            if entry.name.isdecimal() and entry.is_symlink():
                 with suppress(OSError):  # released meanwhile
                     found[int(entry.name)] = Path(os.readlink(entry.path))
     return found

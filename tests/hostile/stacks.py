@@ -19,13 +19,13 @@ from tests.hostile.conftest import Project
 STACK, SHARED = "local-smoke", "local-shared"
 
 
-def bring_up(project: Project, outputs: Mapping[str, Any]) -> None:
-    """Makes the stack look as if it were up, with these outputs."""
+def bring_up(project: Project, outputs: Mapping[str, Any], **common: Any) -> None:
+    """Makes the stack look as if it were up, with these outputs; ``common`` are more of its shared stack."""
     key, certificate = signing_certificate("ec-p256", "a test")
     key_file = project.root / "signing.key"
     key_file.write_text(key)
     shared = {"signingKeyFile": str(key_file), "signingCertificate": certificate, "targets": {}, "refusedSigners": {}}
-    for name, known in {STACK: outputs, SHARED: shared}.items():
+    for name, known in {STACK: outputs, SHARED: {**shared, **common}}.items():
         state: dict[str, Any] = {"version": 1, "salt": None, "resources": [], "pending": {}, "outputs": known}
         (project.state / name).mkdir(parents=True)
         (project.state / name / "state.json").write_text(json.dumps(state))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +280,62 @@ def test_a_user_of_a_shared_stack_that_is_no_stack(project: Project, csscgen: Cs
     (users / USERS[name]).write_text("[1, 1]")
     said = csscgen(*DESTROY)
     assert (said.code, "Traceback" in said.err) == (0, False), said.err
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def link(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+STACK = "state/local-smoke"
+PORTS = "cache/csscgen/ports"
+RECORD = b'{"name": "etcd", "folder": "%s", "pid": 4194305, "started": 1, "log": "x", "ready": {}}'
+LEFT: dict[str, Callable[[Path], object]] = {
+    "a state that is torn": lambda root: write(root / STACK / "state.json", b'{"version": 1'),
+    "a lock that is empty": lambda root: write(root / STACK / "run", b""),
+    "a lock that is binary": lambda root: write(root / STACK / "lock", bytes(range(256))),
+    "a lock of a pid of 5,000 digits": lambda root: write(root / STACK / "run", b"9" * 5000),
+    "a lock of a pid below nothing": lambda root: write(root / STACK / "run", b"-1"),
+    "a lock that is a folder": lambda root: (root / STACK / "run").mkdir(parents=True),
+    "a process that is torn": lambda root: write(root / STACK / "files/processes/etcd.json", b'{"name"'),
+    "a process that is a list": lambda root: write(root / STACK / "files/processes/etcd.json", b"[1]"),
+    "a process of no name": lambda root: write(root / STACK / "files/processes/etcd.json", b"{}"),
+    "a process with a pid of text": lambda root: write(
+        root / STACK / "files/processes/etcd.json", RECORD.replace(b"4194305", b'"many"')
+    ),
+    "a process with a folder of a number": lambda root: write(
+        root / STACK / "files/processes/etcd.json", RECORD.replace(b'"%s"', b"5")
+    ),
+    "a process nested deep": lambda root: write(root / STACK / "files/processes/etcd.json", b"[" * 100_000),
+    "a half-written file that is a folder": lambda root: (root / STACK / "state.tmp").mkdir(parents=True),
+    "a port that is a file": lambda root: write(root / PORTS / "20001", b"x"),
+    "a port of a stack that is gone": lambda root: link(root / PORTS / "20002", "/nonexistent"),
+    "a port that leads to itself": lambda root: link(root / PORTS / "20003", "20003"),
+    "a port that is no number": lambda root: link(root / PORTS / "²", "/nonexistent"),
+    "ports that are a file": lambda root: write(root / PORTS, b"x"),
+    "an instance without a name": lambda root: (root / "state/@/local-smoke").mkdir(parents=True),
+    "a stack that is a file": lambda root: write(root / STACK, b"x"),
+    "a run that is torn": lambda root: write(root / "runs/local-smoke-20260102-101500-aaaa/run.json", b"{"),
+    "a run of an empty record": lambda root: write(root / "runs/local-smoke-20260102-101500-aaaa/run.json", b"{}"),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_left_over(project: Project, csscgen: Csscgen, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project.root / "cache"))
+    LEFT[name](project.root)
+    cut_off(project, line("began", step="load"))
+    for words in (("doctor",), ("doctor", "--fix"), ("doctor", "--json"), ("runs", "list")):
+        said = csscgen(*words)
+        assert said.code in (0, 1)
+        assert "Traceback" not in said.err
+        assert said.err == "" or message(said)
+    said = csscgen(*DESTROY)
+    assert "Traceback" not in said.err
+    assert said.code == 0 or message(said)
+    assert (project.runs / "local-smoke-20260102-101500-aaaa" / "pods.jsonl").exists()

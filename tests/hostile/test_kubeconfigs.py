@@ -86,6 +86,15 @@ def test_a_kubeconfig(project: Project, csscgen: Csscgen, monkeypatch: pytest.Mo
     assert json.loads((folder / "run.json").read_text())["error"]["phase"] == "arm"
 
 
+@pytest.mark.parametrize("lacking", ["kubeconfig", "registry"])
+def test_a_stack_that_was_made_by_another_version(project: Project, csscgen: Csscgen, lacking: str) -> None:
+    outputs = {"kubeconfig": of(), "registry": "127.0.0.1:1", "targets": {}}
+    del outputs[lacking]
+    bring_up(project, outputs)
+    said = csscgen(*load_words())
+    assert_refused(said, Case("", (f"has no output {lacking}", "`csscgen up`", "destroy it")))
+
+
 SERVERS: dict[str, Case] = {
     "hangs up": Case(b"", NO_ANSWER, 1),
     "speaks no HTTP": Case(b"SSH-2.0-OpenSSH_9.2\r\n", NO_ANSWER, 1),

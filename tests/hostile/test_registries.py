@@ -159,6 +159,99 @@ def test_an_answer(project: Project, csscgen: Csscgen, name: str) -> None:
         assert said.code == 0, said.err
 
 
+LOGIN = '{"auths": {"%s": {"auth": "cHVzaDpodW50ZXIyaHVudGVyMg=="}}}'
+CONFIGS: dict[str, Case] = {
+    "empty": Case("", ("has no login to",)),
+    "cut off": Case(LOGIN[:-9], ("has no login to",)),
+    "a list": Case("[]", ("has no login to",)),
+    "null": Case("null", ("has no login to",)),
+    "of another host": Case(LOGIN % "other.example", ("has no login to",)),
+    "a login that is text": Case('{"auths": {"%s": "x"}}', ("has no login to",)),
+    "a login that is no base64": Case('{"auths": {"%s": {"auth": "~~~~"}}}', ("has no login to",)),
+    "a login that is no UTF-8": Case('{"auths": {"%s": {"auth": "//79"}}}', ("has no login to",)),
+    "a login without a password": Case('{"auths": {"%s": {"auth": "cHVzaA=="}}}', ("has no login to",)),
+    "a helper of docker's": Case('{"credsStore": "desktop", "auths": {"%s": {}}}', ("has no login to",)),
+    "binary": Case(bytes(range(256)), ("has no login to",)),
+    "nested 100,000 deep": Case("[" * 100_000, ("has no login to",)),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_file_with_logins(project: Project, csscgen: Csscgen, name: str) -> None:
+    given = CONFIGS[name].given
+    file = project.root / "config.json"
+    file.write_bytes(given if isinstance(given, bytes) else given.replace("%s", "127.0.0.1:1").encode())
+    bring_up(project, {"registry": "127.0.0.1:1"}, credentials={"push": str(file), "pull": str(file)})
+    said = csscgen(*SEED)
+    assert_refused(said, CONFIGS[name])
+    assert "hunter2" not in said.err and "cHVzaD" not in said.err
+
+
+def test_a_file_with_logins_that_is_gone(project: Project, csscgen: Csscgen) -> None:
+    bring_up(project, {"registry": "127.0.0.1:1"}, credentials={"push": "/nonexistent/config.json"})
+    assert "The registry logins in /nonexistent/config.json cannot be read" in message(csscgen(*SEED))
+
+
+NO_TOKEN = ("answered a login with something that is no token",)
+CHALLENGE = 'Bearer realm="http://%s/v2/oauth2/token/",service="x",scope="y"'
+
+
+class Tokens(NamedTuple):
+    """A challenge, what the token endpoint answers, and what is said of it."""
+
+    challenge: str
+    answer: Callable[[], web.Response]
+    says: tuple[str, ...]
+
+
+TOKENS: dict[str, Tokens] = {
+    "HTML": Tokens(CHALLENGE, html(), NO_TOKEN),
+    "nothing": Tokens(CHALLENGE, text(""), NO_TOKEN),
+    "a list": Tokens(CHALLENGE, text("[]"), NO_TOKEN),
+    "null": Tokens(CHALLENGE, text("null"), NO_TOKEN),
+    "an object without a token": Tokens(CHALLENGE, text("{}"), NO_TOKEN),
+    "a token that is a number": Tokens(CHALLENGE, text('{"token": 5}'), NO_TOKEN),
+    "a token with a line break": Tokens(CHALLENGE, text('{"token": "a\\r\\nX-Evil: 1"}'), NO_TOKEN),
+    "a token that is no ASCII": Tokens(CHALLENGE, text('{"token": "\u2028"}'), NO_TOKEN),
+    "a life that is text": Tokens(CHALLENGE, text('{"token": "t", "expires_in": "soon"}'), NO_TOKEN),
+    "a life that is a list": Tokens(CHALLENGE, text('{"token": "t", "expires_in": [1]}'), NO_TOKEN),
+    "a life below nothing": Tokens(CHALLENGE, text('{"token": "t", "expires_in": -5}'), ("it answered 401",)),
+    "a token that is refused": Tokens(CHALLENGE, text('{"token": "t"}'), (*FAILED, "it answered 401")),
+    "401": Tokens(CHALLENGE, html(401), ("it answered 401",)),
+    "500": Tokens(CHALLENGE, html(500), ("after 6 attempts it answered 500",)),
+    "429 for an hour": Tokens(CHALLENGE, html(429, Retry_After="3600"), (THROTTLED,)),
+    "sent on to another host": Tokens(CHALLENGE, html(302, Location="http://example.com/"), ("it answered 302",)),
+    "a realm at another host": Tokens('Bearer realm="http://example.com/token"', html(), ("example.com", "Passwords")),
+    "a realm by another scheme": Tokens('Bearer realm="file:///etc/passwd"', html(), ("it answered 401",)),
+    "a realm without a host": Tokens('Bearer realm="token"', html(), ("it answered 401",)),
+    "a realm that is no address": Tokens('Bearer realm="http://[::1"', html(), ("it answered 401",)),
+    "no realm": Tokens('Bearer service="x"', html(), ("it answered 401",)),
+    "no challenge": Tokens("", html(), ("it answered 401",)),
+    "a challenge of another kind": Tokens('Negotiate realm="http://%s/"', html(), ("it answered 401",)),
+    "a challenge that is none": Tokens('Bearer ,,,"""', html(), ("it answered 401",)),
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_login(project: Project, csscgen: Csscgen, name: str) -> None:
+    tokens = TOKENS[name]
+
+    async def fault(request: web.Request) -> web.Response:
+        if request.path.startswith("/v2/oauth2"):
+            return tokens.answer()
+        assert request.headers.get("Authorization", "Bearer ").startswith("Bearer "), "the password went astray"
+        challenge = tokens.challenge.replace("%s", request.host)
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge} if challenge else {})
+
+    with in_background(FakeRegistry(fault=fault)) as registry:
+        file = project.root / "config.json"
+        file.write_text(LOGIN % registry.host)
+        bring_up(project, {"registry": registry.host}, credentials={"push": str(file), "pull": str(file)})
+        said = csscgen(*SEED)
+    assert_refused(said, Case("", tokens.says, 1))
+    assert "hunter2" not in said.err and "cHVzaD" not in said.err and "X-Evil" not in said.err
+
+
 SERVERS: dict[str, bytes] = {
     "hangs up": b"",
     "speaks no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",

@@ -152,6 +152,33 @@ WORDS: dict[str, Case] = {
     "a key within a key": Case("scenario.replicas.x=1", ("scenario.replicas.x: there is no such key",)),
     "text that is no UTF-8": Case(os.fsdecode(b"scenario.workload=\xff\xfe"), ("scenario.workload: expected one of",)),
     "a run's label that is none": Case("runId=a b", ("runId: expected 1 to 63 letters",)),
+    "faults that are text": Case("faults=kill ratify", ("faults: expected a list",)),
+    "a fault that is text": Case("faults=[kill]", ("faults: ",)),
+    "a fault without a target": Case("faults=[{action: kill, at: 1, seconds: 1}]", ("faults: ", "lacks target")),
+    "a fault of nobody": Case("faults=[{target: dog, action: kill, at: 1, seconds: 1}]", ("faults[0]", "dog")),
+    "a fault that nobody knows": Case("faults=[{target: etcd, action: eat, at: 1, seconds: 1}]", ("faults[0]", "eat")),
+    "a fault before the beginning": Case(
+        "faults=[{target: etcd, action: kill, at: -1, seconds: 1}]", ("faults: ", "at")
+    ),
+    "a fault at no time": Case("faults=[{target: etcd, action: kill, at: .nan, seconds: 1}]", ("faults: ", "a number")),
+    "a fault for ever": Case("faults=[{target: etcd, action: stop, at: 1, seconds: .inf}]", ("faults: ", "a number")),
+    "a share of five": Case(
+        "faults=[{target: etcd, action: slow, at: 1, seconds: 1, share: 5}]", ("faults[0]", "share")
+    ),
+    "1,000 faults of nobody": Case(
+        f"faults=[{', '.join(['{target: d, action: kill, at: 1, seconds: 1}'] * 1000)}]", ("faults[0]", "more.")
+    ),
+    "negatives that are a list": Case("scenario.negatives=[unsigned]", ("scenario.negatives: expected an object",)),
+    "negatives of no kind": Case("scenario.negatives={evil: 0.1}", ("scenario.negatives: ", "evil")),
+    "negatives of 10,000 letters": Case(f"scenario.negatives={{{'e' * 900}: 0.1}}", ("scenario.negatives: ",)),
+    "negatives that are more than all": Case(
+        "scenario.negatives={unsigned: 0.9, expired: 0.9}", ("scenario.negatives: ",)
+    ),
+    "negatives that are less than none": Case("scenario.negatives={unsigned: -0.1}", ("scenario.negatives: ",)),
+    "negatives that are no number": Case(
+        "scenario.negatives={unsigned: .nan}", ("scenario.negatives: expected a number",)
+    ),
+    "negatives that are text": Case("scenario.negatives={unsigned: few}", ("scenario.negatives: expected a number",)),
     "a price": Case("scenario.nodeCpu=$5", ("scenario.nodeCpu: there is no such key",)),
 }
 
@@ -160,6 +187,30 @@ WORDS: dict[str, Case] = {
 def test_a_word_of_set(project: Project, csscgen: Csscgen, name: str) -> None:
     assert_refused(csscgen("load", "--stack", "local-smoke", "--set", str(WORDS[name].given)), WORDS[name])
     assert not project.state.exists()
+
+
+INSTANCES = {
+    "a path": Case("../other", ("instance",)),
+    "a hidden folder": Case(".x", ("instance",)),
+    "10,000 letters": Case("i" * 10_000, ("instance",)),
+    "escapes of a terminal": Case("\x1b[2J", ("instance",)),
+    "a space": Case("a b", ("instance",)),
+}
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_an_instance_s_name(project: Project, csscgen: Csscgen, name: str) -> None:
+    said = csscgen("load", "--stack", "local-smoke", "--instance", str(INSTANCES[name].given))
+    assert_refused(said, INSTANCES[name])
+    assert not project.state.exists()
+
+
+@pytest.mark.parametrize(
+    "given", ["nope", "../..", "r" * 10_000, "\x1b[2J"], ids=["unknown", "a path", "long", "escapes"]
+)
+@pytest.mark.parametrize("words", [("report",), ("runs", "table"), ("run", "--stack", "local-smoke", "--resume")])
+def test_a_run_s_name(project: Project, csscgen: Csscgen, words: tuple[str, ...], given: str) -> None:
+    assert_refused(csscgen(*words, given), Case("", ("There is no run", "`csscgen runs list`")))
 
 
 STACKS = {
