@@ -25,6 +25,11 @@ class Guard:
             return self.watchdog.explain() or error
         return error
 
+    def check(self) -> None:
+        """Raises ProcessError if a process ended on its own since it was last looked for."""
+        if (cause := self.watchdog.look()) is not None:
+            raise cause
+
     def shielded(self) -> AbstractContextManager[None]:
         """What is done inside is done to its end."""
         return self.interrupts.shielded()

@@ -144,6 +144,7 @@ def _to_the_end(context: Context, record: Run, guard: Guard, work: Callable[[], 
             raise
         finally:
             _finish(context, record)
+        guard.check()
     except BaseException as error:
         record.blame(error)
         raise

@@ -163,7 +163,7 @@ def check(run: Run, point: Point, killed: float) -> dict[str, Any]:
     else:
         code = run.wait()
         at = first(run.lines, f"{point.victim}", "ended on its own")
-        if at is None and "destroy" in [phase["name"] for phase in phases(run) if phase["started"] < killed]:
+        if at is None and "destroy" in [phase["name"] for phase in phases(run) if phase["started"] < killed + 0.1]:
             return {"run": "was being torn down", "exit": code}
         assert code == 1, run.text
         named = at - killed if at is not None else None
