@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from csscgen.journal import Story
+from infra.local import tools
 from infra.local.running import Record, records
 from infra.local.sockets import is_free, reservations
 from tests.end_to_end.conftest import ROOT, Place
@@ -247,4 +248,23 @@ def test_a_run_whose_harness_was_killed_is_gone_on_with(place: Place) -> None:
     assert (summary["pods"]["expected"], summary["pods"]["ready"]) == (5, 5)
     assert summary["load"]["objects"] == 5
     assert [gap["step"] for gap in summary["resumed"]] == ["load"]
+    assert place.leftovers() == []
+
+
+@pytest.mark.parametrize("victims", [("kube-controller-manager", "kwok", "prometheus"), ("",)])
+def test_a_stack_with_dead_components_is_destroyed_at_once(place: Place, victims: tuple[str, ...]) -> None:
+    words = ["up", "--stack", "local-smoke"]
+    if not tools.missing([tools.TOOLS["prometheus"]]):
+        words += ["--set", "monitoring.prometheus=on"]
+    assert place.csscgen(*words).returncode == 0
+    state = place.folder / "state"
+    for record in [one for stack in ("local-shared", "local-smoke") for one in records(state / stack / "files")]:
+        if record.name.startswith(victims):
+            os.kill(record.pid, signal.SIGKILL)
+
+    began = time.monotonic()
+    done = place.csscgen("destroy", "--stack", "local-smoke", "--shared")
+
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 15
     assert place.leftovers() == []
