@@ -53,6 +53,7 @@ def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
     """
     steps.check(context)
     with exclusive(context), guarded(context) as guard:
+        _check_left(context)
         record, context = begin(context, guard)
         return _to_the_end(context, record, guard, lambda: _measure(context, record), keep)
 
@@ -125,6 +126,17 @@ def report(context: Context, record: Run) -> dict[str, Any]:
     record.journal.write("reported")
     context.progress.say(f"  report: {_shown(record.folder / 'report.html')}")
     return summary
+
+
+def _check_left(context: Context) -> None:
+    """Refuses a stack that a run which was cut off has left with its load in it. Raises UsageError."""
+    left = [folder for folder in recovering.unreported(context) if not Story.read(folder).has("loaded")]
+    if left and context.engine.exists(context.stack.name):
+        raise UsageError(
+            f"Run {left[-1].name} was cut off, and its stack is still there. Go on with it "
+            f"(`{context.named('run')} --resume`), or remove it (`{context.named('destroy')}`)."
+        )
+    recovering.report_all(context)
 
 
 def _measure(context: Context, record: Run) -> None:

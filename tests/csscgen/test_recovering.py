@@ -160,6 +160,24 @@ def test_a_run_is_gone_on_with_from_its_checkpoint(there: World):
     assert (run["cut_off"], bool(run["finished_at"])) == (False, True)
 
 
+def test_a_new_run_is_refused_while_the_stack_of_one_that_was_cut_off_is_there(there: World):
+    killed_in_settle(there)
+    with pytest.raises(UsageError, match=rf"Run {there.folder.name} was cut off.*--resume.*csscgen destroy"):
+        pipeline.run(there.context())
+    assert not (there.folder / "summary.json").exists()
+
+
+def test_a_new_run_reports_one_that_was_cut_off_and_left_nothing(there: World):
+    killed_in_settle(there)
+    cut = there.folder
+    there.engine.there.clear()
+    there.engine.hooks["load", RUN] = there.pods_become_ready
+    there.api.items.clear()
+    there.pods_become_ready()
+    pipeline.run(there.context())
+    assert (cut / "report.html").exists()
+
+
 def test_a_run_that_was_reported_meanwhile_can_still_be_gone_on_with(there: World):
     killed_in_settle(there)
     recovering.report_all(there.context())
