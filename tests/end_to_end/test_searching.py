@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 
 from infra.local.certificates import authority, signing_certificate
+from tests.end_to_end.conftest import Place
+from tests.end_to_end.exposing import Shown
 from tests.end_to_end.searching import Secret, contents, exposed_modes, private_key, searched, secrets_in
 
 PASSWORD = Secret("the password", b"correct horse/battery+staple")
@@ -90,3 +99,45 @@ def test_what_holds_secrets_is_read_and_its_modes_are_looked_at(tmp_path: Path) 
         f"{tmp_path}/signing.key has mode 640.",
         f"{tmp_path}/signing.key is in a folder that others may enter.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "status", "told"),
+    [
+        (socket.SOCK_STREAM, "127.0.0.1", psutil.CONN_LISTEN, []),
+        (socket.SOCK_STREAM, "::1", psutil.CONN_LISTEN, []),
+        (socket.SOCK_STREAM, "10.0.0.1", psutil.CONN_ESTABLISHED, []),
+        (socket.SOCK_STREAM, "0.0.0.0", psutil.CONN_LISTEN, ["0.0.0.0:80 (TCP)"]),
+        (socket.SOCK_STREAM, "::", psutil.CONN_LISTEN, [":::80 (TCP)"]),
+        (socket.SOCK_DGRAM, "10.0.0.1", psutil.CONN_NONE, ["10.0.0.1:80 (UDP)"]),
+    ],
+)
+def test_a_socket_that_others_can_reach_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, address: str, status: str, told: list[str]
+) -> None:
+    one = SimpleNamespace(type=kind, laddr=SimpleNamespace(ip=address, port=80), raddr=(), status=status)
+    monkeypatch.setattr(psutil.Process, "net_connections", lambda self, _kind: [one])
+    with process(tmp_path) as pid:
+        shown = Shown()
+        shown.look(Place(tmp_path), pid)
+    assert [line.partition(" listens on ")[2] for line in shown.elsewhere] == [f"{each}." for each in told]
+
+
+def test_command_lines_and_environments_are_read(tmp_path: Path) -> None:
+    with process(tmp_path) as pid:
+        shown = Shown()
+        shown.look(Place(tmp_path), pid)
+    words = b"".join(text for texts in shown.words.values() for text in texts)
+    assert b"an argument" in words and b"A_VARIABLE=set" in words
+
+
+@contextmanager
+def process(place: Path) -> Iterator[int]:
+    """A process of a stack in ``place``."""
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", "an argument"]
+    environment = {"CSSCGEN_PROCESS": f"{place}/state/x/files:etcd", "A_VARIABLE": "set"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        yield started.pid
+        started.kill()
