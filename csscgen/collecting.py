@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from csscgen.auditing import collect_admissions
 from csscgen.context import Context
 from csscgen.runs import Run
-from workloads.errors import CollectError
+from workloads.errors import CollectError, brief
 
 COUNTERS = {
     "verification_requests": "{__name__=~'ratify_verification_request(_millisecond)?_count'}",
@@ -63,6 +64,10 @@ def ask_prometheus(url: str, window: Mapping[str, float], scrape_seconds: float)
             )
             before = float(first[0]["value"][1]) if first else 0.0
             answers[name] = float(last[0]["value"][1]) - before if last else None
+            if not isfinite(answers[name] or 0.0):
+                raise ValueError(f"it counted {answers[name]} {name}")
     except (PrometheusApiClientException, RequestException) as error:
-        raise CollectError(f"Prometheus at {url} did not answer: {error}") from error
+        raise CollectError(f"Prometheus at {url} did not answer: {brief(error)}.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CollectError(f"Prometheus at {url} answered what is no result of a query: {brief(error)}.") from error
     return answers

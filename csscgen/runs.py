@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 import csscgen
 from analysis.files import write_atomically
@@ -93,7 +94,7 @@ class Run:
         """Writes run.json."""
         known = {key: value for key, value in asdict(self).items() if key != "folder"}
         content = {"run_id": self.id, "family": "ratify", **known, "machine": machine()}
-        write_atomically(self.folder / "run.json", json.dumps(content, indent=2).encode() + b"\n")
+        write_atomically(self.folder / "run.json", orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
 
     def blame(self, error: BaseException, phase: str | None = None) -> None:
         """Says what the run failed with, in the phase or after the last one; the first error stays."""

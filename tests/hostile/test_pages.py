@@ -13,8 +13,9 @@ import pytest
 
 from analysis.samples import Samples
 from csscgen.cli import main
+from tests.analysis.runs import known_run
 from tests.csscgen.servers import ApiServer, in_background
-from tests.hostile.cases import MB_10
+from tests.hostile.cases import MB_10, Csscgen, message
 from tests.hostile.conftest import Project, make_project
 from tests.hostile.stacks import bring_up, impatient, load_words, raw_server
 from tests.hostile.test_watches import outputs, ready_later
@@ -146,3 +147,38 @@ def test_a_page_is_read_from_its_own_component_only(project: Project, monkeypatc
 
 def test_no_page_costs_a_pod(loaded: Path) -> None:
     assert [json.loads(line)["end"] for line in (loaded / "pods.jsonl").read_text().splitlines()] == ["ready"] * 5
+
+
+def said_by_prometheus(result: Any, status: str = "success") -> bytes:
+    return http(json.dumps({"status": status, "data": {"resultType": "vector", "result": result}}).encode())
+
+
+ANSWERS: dict[str, bytes] = {
+    "HTML": http(b"<html>no</html>"),
+    "nothing": b"",
+    "a list": http(b"[]"),
+    "null": http(b"null"),
+    "no data": http(b'{"status": "success"}'),
+    "an error": http(b'{"status": "error", "error": "query timed out"}', "HTTP/1.1 503 Service Unavailable"),
+    "a result that is text": said_by_prometheus("x"),
+    "a sample without a value": said_by_prometheus([{"metric": {}}]),
+    "a value that is text": said_by_prometheus([{"metric": {}, "value": [1.0, "many"]}]),
+    "a value that is not a number": said_by_prometheus([{"metric": {}, "value": [1.0, "NaN"]}]),
+    "a value that is infinite": said_by_prometheus([{"metric": {}, "value": [1.0, "+Inf"]}]),
+    "a value too few": said_by_prometheus([{"metric": {}, "value": [1.0]}]),
+    "sent on for ever": http(b"", "HTTP/1.1 302 Found", Location="/"),
+    "cut off": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_prometheus(project: Project, csscgen: Csscgen, name: str) -> None:
+    with raw_server(ANSWERS[name]) as host:
+        bring_up(project, {"targets": {}, "registry": "127.0.0.1:1", "prometheus": f"http://{host}"})
+        folder = known_run(project.runs / "local-smoke-20260102-101500-aaaa", stack="local-smoke")
+        said = csscgen("collect", "--stack", "local-smoke")
+    text = message(said)
+    assert said.code == 1, text
+    assert f"Prometheus at http://{host}" in text, text
+    assert json.loads((folder / "run.json").read_text())["error"]["phase"] == "collect"
+    assert (folder / "pods.jsonl").exists()
