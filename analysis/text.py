@@ -75,5 +75,6 @@ def _wrapped(title: str, text: str, bullet: str | None = None) -> list[str]:
     """Text beside a title, or, with a bullet, from the left edge."""
     if bullet is not None:
         return wrap(text, WIDTH, initial_indent=bullet, subsequent_indent=" " * len(bullet))
-    lines = wrap(text, WIDTH, initial_indent=f"{title:<{_INDENT}}", subsequent_indent=" " * _INDENT)
+    first = f"{title:<{_INDENT}}"
+    lines = wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * _INDENT, break_on_hyphens=False)
     return [line.replace(_GLUE, " ").rstrip() for line in lines]

@@ -94,6 +94,12 @@ def test_the_terminal_tells_recovery_in_a_line(tmp_path: Path):
     assert "kill ratify-1 at 1 s ready after 250 ms, admitted after –" in shown
 
 
+def test_a_fault_s_name_is_not_broken_at_its_hyphens(tmp_path: Path):
+    many = [{**CARRIED, "target": "kube-controller-manager", "action": "disk-full", "at": float(at)} for at in range(9)]
+    shown = text.render(summarize(run(tmp_path, *many)))
+    assert sum(f"disk-full kube-controller-manager at {at} s" in shown for at in range(9)) == 9
+
+
 def test_the_report_has_a_table_of_faults_and_bands_in_the_plots(tmp_path: Path):
     run(tmp_path, CARRIED, {**LATE, "error": "<script>alert(1)</script>"})
     page = report.render(read(tmp_path), summarize(tmp_path))
