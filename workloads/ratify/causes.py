@@ -1,13 +1,13 @@
 """Why admission refused, told from the text of the refusal, as data.
 
 Who refuses says so in its own words: the API server when it could not ask a webhook, Gatekeeper when it could not ask
-Ratify, Ratify about an image. The patterns are of Kubernetes 1.36, Gatekeeper 3.23 and Ratify 1.4.6, each checked
-against texts that these really said. The first cause of the table that a text has is its cause: a refusal lists every
-image that failed, and one that was not looked at at all explains more than one that was.
+Ratify, Ratify about an image. The patterns are of Kubernetes 1.36, Gatekeeper 3.23 and Ratify 1.4.6, checked against
+texts that these really said, as far as a run produced them. The first cause of the table that a text has is its cause:
+a refusal lists every image that failed, and one that was not looked at at all explains more than one that was.
 
-Two things the text does not tell. Ratify retries a request that the registry throttles for longer than its own deadline
-lasts, so throttling ends as a timeout, hardly ever as a 429. And whatever went wrong when it asked for an image's
-descriptor, it says that it could not be resolved: missing, throttled and out of reach are one text.
+Two things the text does not tell. Ratify retries a request that the registry answers with 429 or 5xx for longer than
+its own deadline lasts, so both end as a timeout. And whatever went wrong when it asked for an image's descriptor, it
+says that it could not be resolved: missing, out of reach and refused credentials are one text.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ CAUSES = (
         r"timed out after duration|serving context canceled|caller cancelled query|context deadline exceeded"
         r"|Client\.Timeout|failed to unmarshal external data response",
         "Ratify did not get through within its own deadline.",
-        "If the registry answered 429, that is why: Ratify's retries last longer than its deadline. If not, look at "
-        "ratify.cpu_cores and at the time that the registry takes.",
+        "If the registry answered 429 or 5xx, that is why: Ratify's retries last longer than its deadline. If not, "
+        "look at ratify.cpu_cores and at the time that the registry takes.",
         passing=True,
     ),
     Cause(
@@ -90,9 +90,9 @@ CAUSES = (
     Cause(
         "unresolved",
         r"could not resolve descriptor for a subject",
-        "Ratify could not ask the registry what the image is; its text does not tell whether the image is missing, or "
-        "the registry throttled the question or could not be reached.",
-        "The registry's answers by status tell: 404, 429, or none.",
+        "Ratify could not learn from the registry what the image is; its text does not tell whether the image is "
+        "missing, the credentials were refused, or the registry could not be reached.",
+        "The registry's answers by status tell: 404, 401, or none.",
         passing=True,
     ),
     Cause(

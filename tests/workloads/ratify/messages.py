@@ -42,6 +42,12 @@ MESSAGES: dict[str, list[str]] = {
         '"http://127.0.0.1:30666/v2/2-containers-2-referrers/manifests/1": dial tcp 127.0.0.1:30666: connect: '
         "connection refused"
     ],
+    "unauthorized": [
+        f"{RESOLVING}{IMAGE}:1: Unable to resolve the reference: {IMAGE}:1: HEAD "
+        '"http://127.0.0.1:28859/v2/2-containers-2-referrers/manifests/1": GET "http://127.0.0.1:28859/oauth2/token?scope='
+        'repository%3A2-containers-2-referrers%3Apull&service=127.0.0.1%3A28859": response status code 401: '
+        "unauthorized: authentication required: no such user, or another password"
+    ],
     "unresolved": [f"{VERIFICATION}could not resolve descriptor for a subject from any stores"],
     "missing-content": [
         f"{RESOLVING}{IMAGE}:99: Unable to resolve the reference: {IMAGE}:99: {IMAGE}:99: not found",
