@@ -21,7 +21,7 @@ from csscgen.loading import Request
 from csscgen.tracking import Tracker
 
 PODS, REQUESTS, EVENTS = "pods.jsonl", "requests.jsonl", "events.jsonl"
-EVERY_SECONDS = 2.0
+EVERY_SECONDS = 1.0
 SHARE = 0.02
 """Of one core: what checkpoints may take of the harness's time."""
 
@@ -63,7 +63,7 @@ class Checkpoints:
         self._written[name] = version
 
     def _keep(self) -> None:
-        pause = EVERY_SECONDS
+        pause = 0.0  # the first one at once, so that there is one however early a kill comes
         while not self._stop.wait(pause):
             began = time.thread_time()
             with suppress(RuntimeError):  # a collection grew under the eyes of this thread: the next one has it
