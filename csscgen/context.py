@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.shapes import entries, items, maybe, number, text, values
 from csscgen.progress import Progress
 from csscgen.stackfiles import Stack, chosen_folder, merged, parse_changes, project_root, read
 from infra.engine import Engine, Secret, select
@@ -72,7 +73,29 @@ class Context:
             raise UsageError(f"Stack {stack.name} is not up. `{self.named('up')}` brings it up.")
         found = _Outputs((key, value.value if isinstance(value, Secret) else value) for key, value in known.items())
         found.stack = stack.name
+        if problem := OUTPUTS(found):
+            raise UsageError(
+                f"Stack {stack.name} is up with outputs that are none of this program's: {problem}. Destroy it and "
+                "bring it up again."
+            )
         return found
+
+
+_FILES = entries({"keyFile": text, "certificate": text})
+_TARGET = entries({}, {**dict.fromkeys(("metrics", "log", "folder"), maybe(text)), "pid": maybe(number)})
+OUTPUTS = entries(
+    {},
+    {
+        **dict.fromkeys(("kubeconfig", "registry", "signingKeyFile", "signingCertificate"), text),
+        "prometheus": maybe(text),
+        "targets": maybe(values(_TARGET)),
+        "metricsClient": maybe(entries({"ca": text, "certificate": items(text)})),
+        "refusedSigners": values(_FILES),
+        "credentials": maybe(values(text)),
+        "audit": maybe(entries({"log": text, "old_files": number})),
+    },
+)
+"""The form of a stack's outputs, so far as the harness relies on it."""
 
 
 class _Outputs(dict[str, Any]):

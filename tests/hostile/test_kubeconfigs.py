@@ -95,6 +95,24 @@ def test_a_stack_that_was_made_by_another_version(project: Project, csscgen: Css
     assert_refused(said, Case("", (f"has no output {lacking}", "`csscgen up`", "destroy it")))
 
 
+OUTPUTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a kubeconfig that is an object": ({"kubeconfig": {}}, "its kubeconfig is {}"),
+    "a registry that is null": ({"registry": None}, "its registry is None"),
+    "targets that are a list": ({"targets": [1]}, "its targets is [1]"),
+    "a target that is text": ({"targets": {"etcd": "x"}}, "its targets.etcd is 'x'"),
+    "a pid that is text": ({"targets": {"etcd": {"pid": "x"}}}, "its targets.etcd.pid is 'x'"),
+    "a page that is a number": ({"targets": {"etcd": {"metrics": 5}}}, "its targets.etcd.metrics is 5"),
+    "a client without a certificate": ({"metricsClient": {"ca": "x"}}, "its metricsClient.certificate is not there"),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_outputs_that_are_none_of_this_program_s(project: Project, csscgen: Csscgen, name: str) -> None:
+    changes, says = OUTPUTS[name]
+    bring_up(project, {"kubeconfig": of(), "registry": "127.0.0.1:1", "targets": {}, **changes})
+    assert_refused(csscgen(*load_words()), Case("", ("Stack local-smoke is up with outputs", says, "Destroy it")))
+
+
 SERVERS: dict[str, Case] = {
     "hangs up": Case(b"", NO_ANSWER, 1),
     "speaks no HTTP": Case(b"SSH-2.0-OpenSSH_9.2\r\n", NO_ANSWER, 1),
