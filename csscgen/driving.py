@@ -177,7 +177,7 @@ class Live:
         rate = (self._sum("ratify", self._VERIFIED) - self._first) / seconds
         throttled = self._sum("registry", self._THROTTLED)
         return (
-            f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.denied} denied, "
+            f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.denied} refused so far, "
             f"{tracker.failed} failed; {rate:.0f} verifications/s; {throttled:.0f} answers 429"
         )
 
