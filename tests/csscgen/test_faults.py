@@ -178,23 +178,23 @@ def test_a_stopped_process_goes_on(stack: Stack):
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6])
-def test_a_slow_process_gets_its_share_of_cpu_time(stack: Stack, share: float):
+def test_a_slow_process_runs_for_its_share_of_the_time(stack: Stack, share: float):
     record = stack.start("etcd", BUSY)
-    process = psutil.Process(record.pid)
-    full = _rate(process, 0.5)  # less than 1 where others work on this machine too
-    made = stack.faults(Fault("etcd", "slow", 0, 3, share))
+    made = stack.faults(Fault("etcd", "slow", 0, 4, share))
     made.start()
     time.sleep(0.1)
-    slowed = _rate(process, 2)
+    ran = []
+    for _ in range(400):
+        ran.append(not _is_stopped(record))
+        time.sleep(0.005)
     made.close()
-    assert share * full / 2 < slowed < share + 0.1
-    assert status(record) != psutil.STATUS_STOPPED
+    assert sum(ran) / len(ran) == pytest.approx(share, abs=0.15)
+    assert not _is_stopped(record)
 
 
-def _rate(process: psutil.Process, seconds: float) -> float:
-    first, began = sum(process.cpu_times()[:2]), time.monotonic()
-    time.sleep(seconds)
-    return float((sum(process.cpu_times()[:2]) - first) / (time.monotonic() - began))
+def _is_stopped(record: Record) -> bool:
+    """Looked at instead of CPU time, of which others on this machine may take what they like."""
+    return status(record) == psutil.STATUS_STOPPED
 
 
 def _says(record: Record) -> str:
