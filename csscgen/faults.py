@@ -21,7 +21,7 @@ from analysis.files import write_atomically
 from csscgen.inflicting import ACTIONS, Action, Victim, find
 from infra.faults import Fault
 from infra.local.running import last_lines
-from workloads.errors import ProjectError
+from workloads.errors import CollectError, ProjectError
 
 FILE = "faults.jsonl"
 POLL_SECONDS = 0.03
@@ -47,6 +47,20 @@ class Entry:
     """When its readiness probe answered after that."""
     error: str | None = None
     """Why it was not carried out, or what went wrong, in sentences."""
+
+
+def unfinished(folder: Path) -> list[str]:
+    """The faults of the run in a folder that began and that nobody has undone, in words: its harness was killed."""
+    try:
+        lines = (folder / FILE).read_bytes().splitlines()
+        entries = [Entry(**json.loads(line)) for line in lines]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise CollectError(f"{folder / FILE} is not a record of faults: {error}.") from error
+    # An outage of a registry ends by itself.
+    open_ = [entry for entry in entries if entry.began and not entry.ended and entry.action != "outage"]
+    return [f"{entry.action} of {entry.target}" for entry in open_]
 
 
 class Faults:

@@ -26,6 +26,8 @@ from workloads.errors import ProcessError
 
 DUTY_SECONDS = 0.05
 """A period of ``slow``: for its share of it the process runs, for the rest it is stopped."""
+PROLONG_SECONDS = 1.0
+"""How often an outage is prolonged."""
 UNAVAILABLE = 503
 
 
@@ -145,10 +147,16 @@ class DiskFull(Kill):
 
 
 class Outage(Action):
-    """The emulated registry answers 503 to everything."""
+    """The emulated registry answers 503 to everything: for some seconds only, should nobody be left to prolong it."""
 
     def begin(self) -> None:
         self.victim.signal(signal.SIGUSR1)
+
+    def hold(self, over: Event, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while end - time.monotonic() > PROLONG_SECONDS and not over.wait(PROLONG_SECONDS):
+            self.victim.signal(signal.SIGUSR1)
+        over.wait(max(0.0, end - time.monotonic()))
 
     def end(self) -> None:
         self.victim.signal(signal.SIGUSR2)

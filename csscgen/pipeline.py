@@ -18,6 +18,7 @@ from csscgen import recovering, runs, steps
 from csscgen.collecting import collect
 from csscgen.context import Context
 from csscgen.driving import drive
+from csscgen.faults import unfinished
 from csscgen.guarding import Guard, guarded
 from csscgen.journal import Story
 from csscgen.resuming import Watched, gap
@@ -70,6 +71,11 @@ def resume(context: Context, name: str | None, *, keep: bool = False) -> dict[st
         if before is not None and not all(context.engine.outputs(stack.name) for stack in context.stacks):
             raise UsageError(
                 f"Run {record.id} cannot be resumed: its stack is gone. `csscgen report` has what is left."
+            )
+        if undone := unfinished(record.folder):
+            raise UsageError(
+                f"Run {record.id} cannot be resumed: its harness was killed during a fault ({', '.join(undone)}), "
+                f"which nobody has undone. `csscgen destroy --stack {record.stack}` cleans up and reports it."
             )
         settled = story.ended("settle")
         with guarded(context) as guard:

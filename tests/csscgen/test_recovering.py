@@ -7,12 +7,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from csscgen import pipeline, recovering, runs, sharing, steps
+from csscgen import faults, pipeline, recovering, runs, sharing, steps
 from csscgen.context import Context
 from csscgen.journal import Story
 from tests.csscgen.pods import ready_pod
@@ -228,6 +229,25 @@ def test_a_run_whose_stack_is_gone_is_not_gone_on_with(there: World):
     there.engine.there.clear()
     with pytest.raises(UsageError, match="its stack is gone"):
         pipeline.resume(there.context(), None)
+
+
+@pytest.mark.parametrize(
+    ("action", "ended", "refused"), [("stop", None, True), ("outage", None, False), ("stop", 2.0, False)]
+)
+def test_a_run_with_a_fault_that_nobody_has_undone_is_not_gone_on_with(
+    there: World, action: str, ended: float | None, refused: bool
+):
+    killed_in_settle(there)
+    entry = faults.Entry("ratify-0", action, 1, 5, None, began=1.0, ended=ended)
+    (there.folder / faults.FILE).write_text(json.dumps(asdict(entry)) + "\n")
+    there.api.items[PODS] = [ready_pod(number) for number in range(5)]
+    if refused:
+        with pytest.raises(
+            UsageError, match=r"killed during a fault \(stop of ratify-0\).*destroy --stack local-smoke"
+        ):
+            pipeline.resume(there.context(), None)
+    else:
+        assert pipeline.resume(there.context(), None)["pods"]["ready"] == 5
 
 
 def test_the_last_user_of_a_shared_stack_that_runs_brought_up_removes_it(there: World):

@@ -31,6 +31,8 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in
 _BAD_REQUEST = _STATUS_LINES[400] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _OUTAGES = {signal.SIGUSR1: True, signal.SIGUSR2: False}
+OUTAGE_SECONDS = 5.0
+"""How long an outage lasts that nobody prolongs, by another SIGUSR1: whoever began it may have been killed."""
 _EXPECTS = (b"expect", b"100-continue")
 
 
@@ -129,7 +131,7 @@ def serve(
 ) -> None:
     """Serve on listening sockets until SIGTERM or SIGINT. No request is ever half-done when it returns.
 
-    SIGUSR1 and SIGUSR2 tell ``on_outage`` that an outage begins and ends.
+    SIGUSR1 and SIGUSR2 tell ``on_outage`` that an outage begins and ends; it ends by itself after ``OUTAGE_SECONDS``.
     """
     # One that comes early waits for its handler.
     signal.pthread_sigmask(signal.SIG_BLOCK, [*_STOPS, *_OUTAGES])
@@ -143,8 +145,17 @@ async def _serve(
     stopped = asyncio.Event()
     for number in _STOPS:
         loop.add_signal_handler(number, stopped.set)
+    ending: asyncio.TimerHandle | None = None
+
+    def outage(begins: bool) -> None:
+        nonlocal ending
+        if ending:
+            ending.cancel()
+        ending = loop.call_later(OUTAGE_SECONDS, on_outage, False) if begins else None
+        on_outage(begins)
+
     for number, begins in _OUTAGES.items():
-        loop.add_signal_handler(number, on_outage, begins)
+        loop.add_signal_handler(number, outage, begins)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [*_STOPS, *_OUTAGES])
     async with contextlib.AsyncExitStack() as servers:
         for listener, answer in listeners.items():

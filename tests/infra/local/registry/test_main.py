@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 import infra
+from infra.local.registry.server import OUTAGE_SECONDS
 from tests.infra.local.registry.helpers import digest
 from workloads.registries import sizes
 
@@ -151,6 +152,20 @@ def test_signals_begin_and_end_an_outage_of_both_addresses():
             asked = ((port, "/v2/"), (data, path), (port, "/metrics"))
             while (found := tuple(ask(p, "GET", u)[0].status for p, u in asked)) != statuses:
                 assert time.monotonic() < deadline, found
+
+
+def test_an_outage_that_nobody_prolongs_ends_by_itself():
+    with started("L") as (process, port):
+        process.send_signal(signal.SIGUSR1)
+        begun = time.monotonic()
+        time.sleep(OUTAGE_SECONDS / 2)
+        assert ask(port, "GET", "/v2/")[0].status == 503
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(OUTAGE_SECONDS * 0.7)
+        assert ask(port, "GET", "/v2/")[0].status == 503
+        while ask(port, "GET", "/v2/")[0].status == 503:
+            assert time.monotonic() - begun < 3 * OUTAGE_SECONDS
+            time.sleep(0.1)
 
 
 def test_a_login_takes_an_identity_and_leaves_no_secret_in_the_process_list(tmp_path):
