@@ -134,11 +134,6 @@ class Bracket:
     restarts: list[float] | None
     """The instants among them at which a new process was first seen; None if the target does not tell."""
 
-    @property
-    def span(self) -> float:
-        """Seconds between the first scrape and the last."""
-        return self.scrapes[-1] - self.scrapes[0]
-
 
 class Samples:
     """All samples of one run. Reading is by metric: nothing is decoded that is not asked for."""

@@ -18,7 +18,6 @@ from workloads.ratify.causes import OTHER, classify, may_pass, refused
 from workloads.ratify.objects import WORKLOAD_LABEL, Plan
 
 MILESTONES = ("created", "scheduled", "running", "ready")
-CONDITIONS = {"scheduled": "PodScheduled", "ready": "Ready"}
 NOT_CREATED = {"FailedCreate", "ReplicaSetCreateError"}
 """Reasons of the events in which a controller could not create a pod, or the ReplicaSet that makes pods."""
 
