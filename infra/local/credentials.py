@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
-from infra.local.files import Replaced, write
+from infra.local.files import ReplacedFolder, write
 
 PULL = ["pull", "metadata_read"]
 IDENTITIES = {"push": [*PULL, "push", "delete", "catalog"], "pull": PULL, "pull-2": PULL}
@@ -25,7 +24,7 @@ IDENTITIES = {"push": [*PULL, "push", "delete", "catalog"], "pull": PULL, "pull-
 share Ratify's buckets."""
 
 
-class _CredentialsProvider(Replaced):
+class _CredentialsProvider(ReplacedFolder):
     inputs = ("folder", "hosts")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -41,9 +40,6 @@ class _CredentialsProvider(Replaced):
             write(folder / name / "config.json", json.dumps(config, indent=2))
         outs = {name: str(folder / name / "config.json") for name in ("push", "pull")}
         return CreateResult(str(folder), {**props, **outs, "identities": str(folder / "identities.json")})
-
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
-        shutil.rmtree(props["folder"], ignore_errors=True)
 
 
 class RegistryCredentials(Resource, module="local", name="RegistryCredentials"):

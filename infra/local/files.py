@@ -43,6 +43,13 @@ class Replaced(ResourceProvider):
         self.delete("", props)
 
 
+class ReplacedFolder(Replaced):
+    """One whose files are all in a folder of its own, ``folder``, and go with it."""
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        shutil.rmtree(props["folder"], ignore_errors=True)
+
+
 class _FolderProvider(Replaced):
     inputs = ("path",)
 

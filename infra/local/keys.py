@@ -6,7 +6,6 @@ or state, which hold only paths and certificates.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,13 +15,13 @@ import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
 from infra.local.certificates import ORGANIZATION, KeyType, authority, signing_certificate
-from infra.local.files import Replaced, write
+from infra.local.files import ReplacedFolder, write
 
 LATER = "not-yet-valid.crt"
 NOT_YET_VALID = timedelta(days=1)
 
 
-class _AuthorityProvider(Replaced):
+class _AuthorityProvider(ReplacedFolder):
     inputs = ("folder", "identities")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -39,9 +38,6 @@ class _AuthorityProvider(Replaced):
                 )
                 write(folder / name / LATER, later)
         return CreateResult(str(folder), {**props, "ca_pem": ca.cert_pem})
-
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
-        shutil.rmtree(props["folder"], ignore_errors=True)
 
 
 class LocalCertificates(Resource, module="local", name="Certificates"):
@@ -76,7 +72,7 @@ class LocalCertificates(Resource, module="local", name="Certificates"):
         super().__init__(_AuthorityProvider(), resource_name, props, opts)
 
 
-class _SigningProvider(Replaced):
+class _SigningProvider(ReplacedFolder):
     inputs = ("folder", "key_type", "common_name", "organization", "expired")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -91,9 +87,6 @@ class _SigningProvider(Replaced):
         write(folder / "signing.crt", chain)
         outs = {"key_file": str(folder / "signing.key"), "certificate_file": str(folder / "signing.crt")}
         return CreateResult(str(folder), {**props, **outs, "certificate": chain})
-
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
-        shutil.rmtree(props["folder"], ignore_errors=True)
 
 
 class SigningCertificate(Resource, module="local", name="SigningCertificate"):
