@@ -97,22 +97,28 @@ class Record:
 
 def records(folder: Path) -> list[Record]:
     """The processes that are meant to run for the stack in ``folder``; a record that cannot be read is left out."""
-    found = []
-    for file in sorted((folder / RECORDS).glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            found.append(Record(**json.loads(file.read_text())))
-    return found
+    return [one for file in sorted((folder / RECORDS).glob("*.json")) if (one := _record(file))]
 
 
 def record(props: Mapping[str, Any]) -> Record | None:
     """The record of the process that these properties describe; None if it is not meant to run."""
-    file = Path(props["folder"]) / RECORDS / f"{props['name']}.json"
-    return next((one for one in records(Path(props["folder"])) if one.file == file), None)
+    return _record(_file(props))
+
+
+def _record(file: Path) -> Record | None:
+    try:
+        return Record(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _file(props: Mapping[str, Any]) -> Path:
+    return Path(props["folder"]) / RECORDS / f"{props['name']}.json"
 
 
 def forget(props: Mapping[str, Any]) -> None:
     """Says that the process is not meant to run any more; to be called before it is ended."""
-    (Path(props["folder"]) / RECORDS / f"{props['name']}.json").unlink(missing_ok=True)
+    _file(props).unlink(missing_ok=True)
 
 
 def start(props: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,23 +136,12 @@ def start(props: Mapping[str, Any]) -> dict[str, Any]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**_inherited(), **props["env"], MARKER: marker(props)}
     try:
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                cwd=props["folder"],
-                start_new_session=True,
-            )
+        process, started = _spawn(argv, environment, str(props["folder"]), log)
     except OSError as error:
         raise ProcessError(
             f"{name} could not be started: {argv[0]}: {error.strerror}. If it is not built yet, "
             "`csscgen tools install` builds it."
         ) from error
-    started = started_ticks(process.pid) or -1
-    _children[process.pid, started] = process
     try:
         Record(name, str(props["folder"]), process.pid, started, str(log), dict(props["ready"])).write()
         _await_ready(props, process)
@@ -156,6 +151,23 @@ def start(props: Mapping[str, Any]) -> dict[str, Any]:
             stop(process.pid, started, 0)
         raise
     return {"pid": process.pid, "started": started}
+
+
+def _spawn(argv: list[str], env: dict[str, str], folder: str, log: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A process in a session of its own, which appends to its log, and its start time. Raises OSError."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=folder,
+            start_new_session=True,
+        )
+    started = started_ticks(process.pid) or -1
+    _children[process.pid, started] = process
+    return process, started
 
 
 def stop(pid: int, started: int, patience: float) -> None:
@@ -226,20 +238,9 @@ def respawn(process: Record, how: Invocation) -> Record:
     Raises ProcessError if it cannot be started.
     """
     try:
-        with Path(process.log).open("ab") as output:
-            again = subprocess.Popen(
-                how.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=how.env,
-                cwd=process.folder,
-                start_new_session=True,
-            )
+        again, started = _spawn(how.argv, how.env, process.folder, Path(process.log))
     except OSError as error:
         raise ProcessError(f"{process.name} could not be started again: {error.strerror}.") from error
-    started = started_ticks(again.pid) or -1
-    _children[again.pid, started] = again
     record = replace(process, pid=again.pid, started=started)
     record.write()
     return record
