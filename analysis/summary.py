@@ -21,7 +21,7 @@ from analysis.thresholds import evaluate
 from workloads.audit import VERIFYING
 from workloads.errors import CollectError
 from workloads.ratify import metrics
-from workloads.sizes import SIZES
+from workloads.sizes import SIZES, SYSTEM_NODES, nodes_needed
 from workloads.thresholds import parse
 
 Summary = dict[str, Any]
@@ -93,11 +93,19 @@ def _scenario(records: Records, missing: Missing) -> Record:
     entries = {key: records.setting("scenario", key) for key in ("workload", "shards", "replicas")}
     entries["replicas"] = entries["replicas"] or (size.replicas if size else None)
     entries.update({key: records.setting("scenario", key) for key in ("containers", "signatures")})
-    entries["nodes"] = records.setting("cluster", "nodes") or (size.nodes if size else None)
+    entries["nodes"] = records.setting("cluster", "nodes") or _nodes(records, entries)
     entries["ratify_mode"] = records.setting("ratify", "mode")
     entries["ratify_replicas"] = records.setting("ratify", "replicas")
     entries["registry_size"] = records.setting("registry", "size")
     return missing.given("scenario", entries, tuple(entries), "The run's settings do not say.")
+
+
+def _nodes(records: Records, scenario: Record) -> int | None:
+    """The nodes of a run that did not set them; of a record from before ``cluster.systemNodes``, with its default."""
+    replicas, containers, most = scenario["replicas"], scenario["containers"], records.setting("cluster", "maxPods")
+    if not replicas or not containers or most is None:
+        return None
+    return nodes_needed(replicas, containers, most, records.setting("cluster", "systemNodes") or SYSTEM_NODES)
 
 
 def _caches(records: Records, missing: Missing) -> Record:

@@ -144,7 +144,7 @@ def open_context(
 def needed_tools(settings: Settings, shared: Settings) -> list[tools.Tool]:
     """The tools that a local stack and its shared stack start."""
     chosen = tools.select([])
-    if shared.registry.kind == "distribution":
+    if shared.registry_kind == "distribution":
         chosen.append(tools.TOOLS["distribution"])
     if settings.monitoring.prometheus == "on":
         chosen.append(tools.TOOLS["prometheus"])

@@ -85,7 +85,7 @@ def _read(root: Path, name: str, changes: Mapping[str, object], user: str | None
             problem = f"registry.size: {shared.name} has no registry of size {settings.registry.size}, only {sizes}."
             raise SettingsError(where, [problem])
         registry = shared.settings.registry
-        if problems := list(registry_problems(settings.faults, registry.kind, registry.storage)):
+        if problems := list(registry_problems(settings.faults, shared.settings.registry_kind, registry.storage)):
             raise SettingsError(where, problems)
     return Stack(name, config, settings, shared)
 

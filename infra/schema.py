@@ -51,7 +51,7 @@ def project_file() -> str:
         "requiredPulumiVersion": ">=3.258.0",
         "config": project_config(),
     }
-    head = "# Made by scripts/docs from infra/settings.py, where every key has its documentation: change it there.\n"
+    head = "# Made by scripts/docs from infra/settings, where every key has its documentation: change it there.\n"
     return head + yaml.safe_dump(project, sort_keys=False, width=120)
 
 

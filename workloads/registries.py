@@ -7,11 +7,13 @@ asked for. Every report names the size that was used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
+
+from workloads.errors import UsageError
 
 Category = Literal["read", "write", "delete", "list_referrers", "oauth"]
 """What a request is charged to. Listing referrers is charged to ``read`` as well."""
@@ -20,6 +22,20 @@ SizeName = Literal["XS", "S", "M", "L"]
 
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 SIZE_NAMES: tuple[SizeName, ...] = get_args(SizeName)
+PUBLIC_HOSTS = (
+    "docker.io",
+    "gcr.io",
+    "ghcr.io",
+    "k8s.io",
+    "mcr.microsoft.com",
+    "nvcr.io",
+    "pkg.dev",
+    "public.ecr.aws",
+    "quay.io",
+    "registry.gitlab.com",
+    "registry.hub.docker.com",
+)
+"""Registries that everybody shares, themselves and whatever is below them: no load goes there."""
 FILE = Path(__file__).with_suffix(".yaml")
 
 
@@ -62,3 +78,21 @@ def _limits(sku: Mapping[Category, Mapping[str, int]], factor: int) -> Mapping[C
     return {
         category: Limit(**{scope: count * factor for scope, count in sku[category].items()}) for category in CATEGORIES
     }
+
+
+def public_host(host: str) -> bool:
+    """Whether a host, as in an image reference, is a registry that everybody shares."""
+    name = host.partition(":")[0].lower().rstrip(".")
+    return any(name == public or name.endswith(f".{public}") for public in PUBLIC_HOSTS)
+
+
+def host_of(registries: Sequence[Mapping[str, str]], size: str, stack: str) -> str:
+    """The host of the registry of a size, among those of the shared ``stack``. Raises UsageError if there is none."""
+    for registry in registries:
+        if registry["size"] == size:
+            return registry["host"]
+    sizes = ", ".join(registry["size"] for registry in registries)
+    raise UsageError(
+        f"{stack} has no registry of size {size}: it has {sizes}. Set registry.size to one of these, or add a region "
+        "to registry.regions."
+    )

@@ -27,7 +27,7 @@ def data_port_name(region: Region) -> str:
 
 def ports(settings: Settings) -> list[str]:
     """The names of all ports."""
-    regions, emulated = settings.registry.regions, settings.registry.kind == "emulator"
+    regions, emulated = settings.registry.regions, settings.registry_kind == "emulator"
     names = [port_name(region) for region in regions]
     return names + [data_port_name(region) for region in regions if emulated and settings.registry.dataEndpoint]
 
@@ -55,7 +55,7 @@ class Registries(pulumi.ComponentResource):
             }
             for region in settings.registry.regions
         ]
-        emulated = settings.registry.kind == "emulator"
+        emulated = settings.registry_kind == "emulator"
         if emulated and settings.registry.login:
             self.credentials = RegistryCredentials(
                 "registry-credentials",

@@ -22,8 +22,9 @@ from infra.local.certificates import ORGANIZATION, signing_subject
 from infra.local.keys import SigningCertificate
 from infra.local.site import Site, site
 from infra.settings import Settings
-from workloads.errors import ToolError, UsageError
+from workloads.errors import ToolError
 from workloads.negatives import REFUSED_SIGNERS
+from workloads.registries import host_of
 
 KEY_TYPES: dict[str, Any] = {"ES256": "ec-p256", "PS256": "rsa-2048"}
 
@@ -114,7 +115,9 @@ def run(settings: Settings, folder: Path) -> None:
     trail = Trail("trail", top, inside)
     what = settings.plan
     namespaces = Namespaces("namespaces", what, top, inside)
-    host = common.require_output("registries").apply(lambda hosts: registry_host(hosts, settings))
+    host = common.require_output("registries").apply(
+        lambda hosts: host_of(hosts, settings.registry.size, str(settings.sharedStack))
+    )
     if monitoring.wanted(settings):
         pulumi.export("prometheus", monitoring.Prometheus("prometheus", here, settings).url)
     if settings.load.mode == "declared" and settings.load.start:
@@ -127,18 +130,6 @@ def run(settings: Settings, folder: Path) -> None:
     pulumi.export("audit", plane.audit)
     pulumi.export("targets", here.targets)
     pulumi.export("metricsClient", {"ca": here.ca, "certificate": list(here.certificate("admin"))})
-
-
-def registry_host(hosts: list[dict[str, str]], settings: Settings) -> str:
-    """The host of the shared stack's registry of the size that the run uses. Raises UsageError if there is none."""
-    for registry in hosts:
-        if registry["size"] == settings.registry.size:
-            return registry["host"]
-    sizes = ", ".join(registry["size"] for registry in hosts)
-    raise UsageError(
-        f"{settings.sharedStack} has no registry of size {settings.registry.size}: it has {sizes}. Set "
-        "registry.size to one of these, or add a region to registry.regions."
-    )
 
 
 def _site(settings: Settings, folder: Path) -> Site:

@@ -62,7 +62,7 @@ def write_run(folder: Path, **changes: Any) -> None:
         "settings": {
             "scenario": {"size": "S", "workload": "deployment", "shards": 1, "replicas": 4}
             | dict(containers=10, signatures=5),
-            "cluster": {"nodes": None},
+            "cluster": {"nodes": None, "maxPods": 40, "systemNodes": 3},
             "registry": {"size": "L"},
             "ratify": {"mode": "regular", "replicas": 2, "cache": False},
             "gatekeeper": {"responseCacheSeconds": 180},

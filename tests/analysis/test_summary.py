@@ -9,6 +9,7 @@ import pytest
 from analysis.summary import summarize
 from tests.analysis.runs import SCRAPES, SPELLINGS, known_run, process, sample, with_settings, write_metrics, write_run
 from workloads.errors import CollectError
+from workloads.sizes import nodes_needed
 
 
 @pytest.fixture
@@ -143,9 +144,9 @@ def test_harness_share_is_of_all_cores_in_the_window(folder):
     assert harness == {"cpu_seconds": 5.0, "peak_rss_bytes": 100e6, "share_of_machine_cpu": 0.05}
 
 
-def test_scenario_takes_what_is_not_set_from_the_size(folder):
+def test_scenario_takes_what_is_not_set_from_the_size_and_derives_the_nodes(folder):
     scenario = summarize(known_run(folder))["scenario"]
-    assert scenario["nodes"] == 11
+    assert scenario["nodes"] == nodes_needed(4, 10, 40)
     assert scenario["replicas"] == 4
 
 

@@ -419,7 +419,7 @@ def test_every_bad_key_of_a_stack_is_told_by_the_program_too(world):
     with pytest.raises(SettingsError) as told:
         engine.preview("dev", config)
     assert told.value.problems == [
-        "scenario.replicas: expected from 1 to 200000, got 0.",
+        "scenario.replicas: expected from 1 to 1250000, got 0.",
         "scenario.shard: there is no such key; did you mean scenario.shards?",
     ]
 

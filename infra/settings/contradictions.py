@@ -1,0 +1,205 @@
+"""What no single key shows: keys that do not go together, as sentences that say what to change.
+
+Each contradiction names the keys that are in it, so that one is left out when the value of one of its keys is bad by
+itself: it would be about the default in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from infra.faults import schedule_problems
+from infra.settings import locations
+from workloads.errors import named
+from workloads.negatives import problems as negatives_problems
+from workloads.registries import public_host
+from workloads.sizes import SYSTEM_PODS, pods_per_node
+from workloads.tags import TAGS
+from workloads.thresholds import problem as threshold_problem
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+MOST_REGIONS = 32
+"""Each is a process and a port of its own, or a registry that has to be paid."""
+MOST_NODES = 5_000
+"""Of a cluster: what SIG Scalability tests and AKS allows."""
+
+Contradiction = tuple[tuple[str, ...], str]
+"""The keys that are in it, and the sentence."""
+KINDS = {"local": ("emulator", "distribution"), "azure": ("acr",), "kubeconfig": ("existing",)}
+"""Platform → what can serve the images of its shared stacks; the first does if nothing is set."""
+
+
+def contradictions(settings: Settings) -> Iterator[Contradiction]:
+    """All of them."""
+    yield from _thresholds(settings)
+    yield from _scenario(settings)
+    if settings.sharedStack:
+        yield from _room(settings)
+    yield from _ratify(settings)
+    yield from _faults(settings)
+    yield from _ports(settings)
+    yield from _registries(settings)
+    if settings.platform == "azure":
+        yield from _azure(settings)
+
+
+def _thresholds(settings: Settings) -> Iterator[Contradiction]:
+    for metric, limit in settings.thresholds.items():
+        if problem := threshold_problem(limit):
+            yield ("thresholds",), f"thresholds.{named(metric)}: {problem}"
+
+
+def _scenario(settings: Settings) -> Iterator[Contradiction]:
+    scenario = settings.scenario
+    if scenario.shards > settings.replicas:
+        yield (
+            ("scenario.shards", "scenario.replicas", "scenario.size"),
+            f"scenario.shards: {scenario.shards} workloads cannot share {settings.replicas} replicas; "
+            "each needs at least one.",
+        )
+    for problem in negatives_problems(scenario.negatives, scenario.shards):
+        yield ("scenario.negatives", "scenario.shards"), f"scenario.negatives: {problem}"
+    if scenario.negatives and not scenario.signatures:
+        yield (
+            ("scenario.negatives", "scenario.signatures"),
+            "scenario.negatives: with scenario.signatures 0 every image is unsigned as it is; set one or the other.",
+        )
+
+
+def _room(settings: Settings) -> Iterator[Contradiction]:
+    """Whether the pods fit on the nodes; simulated nodes are all for the load, and have no pods of their own."""
+    cluster, scenario = settings.cluster, settings.scenario
+    keys = (
+        *("scenario.replicas", "scenario.size", "scenario.containers"),
+        *("cluster.nodes", "cluster.maxPods", "cluster.systemNodes"),
+    )
+    if settings.platform == "kubeconfig":
+        return  # the nodes are there, whatever they take
+    nodes = settings.needed_nodes
+    if nodes is None:
+        yield (
+            keys,
+            f"cluster.maxPods: a node with {cluster.maxPods} pods has {SYSTEM_PODS} of its own and takes none with "
+            f"{scenario.containers} containers; raise cluster.maxPods, or lower scenario.containers.",
+        )
+        return
+    if cluster.nodes is None and nodes > MOST_NODES:
+        yield (
+            keys,
+            f"scenario.replicas: {settings.replicas} pods need {nodes} nodes with {cluster.maxPods} pods each, and a "
+            f"cluster has at most {MOST_NODES}; lower it, or raise cluster.maxPods.",
+        )
+        return
+    azure = settings.platform == "azure"
+    load = settings.nodes - cluster.systemNodes if azure else settings.nodes
+    each = pods_per_node(scenario.containers, cluster.maxPods) if azure else cluster.maxPods
+    if load < 1:
+        yield (
+            keys,
+            f"cluster.nodes: {settings.nodes} nodes are none beside the {cluster.systemNodes} of cluster.systemNodes.",
+        )
+    elif settings.replicas > load * each:
+        yield (
+            keys,
+            f"scenario.replicas: {settings.replicas} pods do not fit on {load} nodes with {each} pods each "
+            f"({load * each} in all); lower it, or raise cluster.nodes or cluster.maxPods.",
+        )
+
+
+def _ratify(settings: Settings) -> Iterator[Contradiction]:
+    ratify, gatekeeper = settings.ratify, settings.gatekeeper
+    keys = ("ratify.mode", "ratify.replicas")
+    if ratify.mode == "regular" and ratify.replicas > 1:
+        yield (
+            keys,
+            f"ratify.replicas: mode regular has 1 replica, not {ratify.replicas}; set ratify.mode to ha-without-dapr "
+            "for several.",
+        )
+    if ratify.mode != "regular" and ratify.replicas < 2:
+        yield keys, f"ratify.replicas: mode {ratify.mode} needs 2 to 20 replicas, got {ratify.replicas}."
+    if ratify.mode == "ha" and settings.platform == "local":
+        yield (
+            ("ratify.mode", "platform"),
+            "ratify.mode: ha has Dapr and Redis, which this machine has not; ha-without-dapr is the same without them.",
+        )
+    for ours, theirs in (("verification", "validation"), ("mutation", "mutation")):
+        milliseconds = getattr(ratify, f"{ours}TimeoutMs")
+        seconds = getattr(gatekeeper, f"{theirs}TimeoutSeconds")
+        if milliseconds >= seconds * 1000:
+            yield (
+                (f"ratify.{ours}TimeoutMs", f"gatekeeper.{theirs}TimeoutSeconds"),
+                f"ratify.{ours}TimeoutMs: {milliseconds} ms is not below gatekeeper.{theirs}TimeoutSeconds "
+                f"({seconds} s), so Gatekeeper would give up first and hide Ratify's error.",
+            )
+
+
+def _faults(settings: Settings) -> Iterator[Contradiction]:
+    if settings.faults and settings.platform != "local":
+        yield (
+            ("faults", "platform"),
+            f"faults: they hit processes of this machine, and platform {settings.platform} has none.",
+        )
+        return
+    for problem in schedule_problems(settings.faults, settings.ratify.replicas):
+        yield ("faults", "ratify.replicas"), problem
+
+
+def _ports(settings: Settings) -> Iterator[Contradiction]:
+    taken: dict[int, str] = {}
+    for key, port in (
+        ("cluster.apiServerPort", settings.cluster.apiServerPort),
+        ("gatekeeper.port", settings.gatekeeper.port),
+        ("ratify.port", settings.ratify.port),
+    ):
+        if port and (other := taken.setdefault(port, key)) != key:
+            yield (key, other), f"{key}: {port} is the port of {other}; set another, or 0 for a free one."
+
+
+def _registries(settings: Settings) -> Iterator[Contradiction]:
+    registry = settings.registry
+    keys = ("registry.regions",)
+    if not registry.regions:
+        yield keys, "registry.regions: there has to be at least one."
+    elif len(registry.regions) > MOST_REGIONS:
+        yield keys, f"registry.regions: there can be at most {MOST_REGIONS}, got {len(registry.regions)}."
+    elif len({region.name for region in registry.regions}) < len(registry.regions):
+        yield keys, "registry.regions: two regions have the same name."
+    if settings.sharedStack:
+        return
+    known = KINDS[settings.platform]
+    if settings.registry_kind not in known:
+        yield (
+            ("registry.kind", "platform"),
+            f"registry.kind: platform {settings.platform} has {' or '.join(known)}, not {registry.kind}.",
+        )
+    elif settings.registry_kind == "existing":
+        for region in registry.regions:
+            if region.host is None:
+                yield keys, f"registry.regions: {region.name} lacks its host, which an existing registry has."
+            elif public_host(region.host):
+                yield (
+                    keys,
+                    f"registry.regions: {region.host} is a public registry: no place for load, name your own.",
+                )
+
+
+def _azure(settings: Settings) -> Iterator[Contradiction]:
+    if problem := locations.problem(settings.azure.location, bool(settings.cluster.zones)):
+        yield ("azure.location", "cluster.zones"), f"azure.location: {problem}"
+    for tag in TAGS:
+        if tag in settings.azure.tags:
+            yield ("azure.tags",), f"azure.tags: {tag} is a tag that every resource has already; leave it out."
+    if settings.sharedStack:
+        return
+    for region in settings.registry.regions:
+        if problem := locations.problem(region.location or region.name, region.zones):
+            yield ("registry.regions",), f"registry.regions: {region.name}: {problem}"
+        if region.zones and settings.registry.sku != "Premium":
+            yield (
+                ("registry.regions", "registry.sku"),
+                f"registry.sku: {region.name} has zones, for which its SKU has to be Premium, not "
+                f"{settings.registry.sku}.",
+            )
