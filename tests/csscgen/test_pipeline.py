@@ -362,7 +362,7 @@ def test_a_run_off_the_main_thread_goes_as_well(there: World):
 
 def test_what_cannot_work_is_refused_with_nothing_touched(there: World):
     with pytest.raises(UsageError, match="is on Azure"):
-        pipeline.run(there.context("platform=azure"))
+        pipeline.run(there.context("platform=azure", "cluster.nodes=null"))
     assert there.engine.calls == []
     assert not (there.root / "runs").exists()
 
