@@ -58,6 +58,11 @@ def declare(
     *,
     placement: Placement = Placement(),
     after: Sequence[pulumi.Resource] = (),
+    deleted_with: pulumi.Resource | None = None,
 ) -> None:
-    """Declares all of it, and exports what the harness has to know. ``after`` is what the first resource waits for."""
+    """Declares all of it, and exports what the harness has to know. ``after`` is what the first resource waits for.
+
+    ``deleted_with`` is the cluster, where the stack made it: what is in it goes with it, and is not taken out piece by
+    piece. A cluster that was there before keeps nothing of the stack's, and is none.
+    """
     pulumi.export("registry", host)
