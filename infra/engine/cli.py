@@ -144,7 +144,19 @@ class _Record:
         if metadata.op.value != "delete-replaced":
             state = metadata.new or metadata.old
             inputs = {k: _known(v) for k, v in ((state and state.inputs) or {}).items() if k != "__provider"}
-            self._steps.append(PlannedStep(metadata.urn, metadata.type, _name(metadata.urn), op, inputs, ()))
+            self._steps.append(
+                PlannedStep(
+                    metadata.urn,
+                    metadata.type,
+                    _name(metadata.urn),
+                    op,
+                    inputs,
+                    (),
+                    parent=state.parent or "" if state else "",
+                    protect=bool(state and state.protect),
+                    retain_on_delete=bool(state and state.retain_on_delete),
+                )
+            )
             self._changes[op] = self._changes.get(op, 0) + 1
         self._tell(metadata, op, "started")
 

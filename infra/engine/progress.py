@@ -67,7 +67,17 @@ class Progress:
         """Counts a step and adds it to the plan."""
         inputs = {k: redacted(v) for k, v in subject.inputs.items() if k != "__provider"}
         dependencies = tuple(sorted(subject.dependencies))
-        step = PlannedStep(subject.urn, subject.type, subject.name, op, inputs, dependencies)
+        step = PlannedStep(
+            subject.urn,
+            subject.type,
+            subject.name,
+            op,
+            inputs,
+            dependencies,
+            parent=subject.parent,
+            protect=subject.protect,
+            retain_on_delete=subject.retain_on_delete,
+        )
         with self._lock:
             self.changes[op] = self.changes.get(op, 0) + 1
             self.steps.append(step)

@@ -35,6 +35,10 @@ class PlannedStep:
     """Plain JSON: a secret is ``"[secret]"``, what only an ``up`` will know is ``"[unknown]"``."""
     dependencies: tuple[str, ...]
     """URNs, sorted."""
+    parent: str = ""
+    """URN; empty for the stack itself."""
+    protect: bool = False
+    retain_on_delete: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ import pulumi_kubernetes as k8s
 from workloads.ratify.objects import Plan, namespace_objects, workload_objects
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+_HOST = "registry.invalid"
+"""Stands for the registry's host, which a preview does not know: only the images wait for it."""
 
 
 class Namespaces(pulumi.ComponentResource):
@@ -46,10 +48,14 @@ class Workloads(pulumi.ComponentResource):
         super().__init__("ratify-perf:kubernetes:Workloads", name, None, opts)
         options = pulumi.ResourceOptions.merge(children, pulumi.ResourceOptions(parent=self))
         kind: Any = {"deployment": k8s.apps.v1.Deployment, "job": k8s.batch.v1.Job}[plan.kind]
-        bodies = host.apply(lambda known: workload_objects(plan, known))
-        for shard in range(plan.shards):
-            body = bodies[shard]
-            metadata = body["metadata"].apply(lambda known: {**known, "annotations": SKIP_AWAIT})
+        images: dict[str, pulumi.Output[str]] = {}
+        for shard, body in enumerate(workload_objects(plan, _HOST)):
+            for container in body["spec"]["template"]["spec"]["containers"]:
+                reference = container["image"].removeprefix(_HOST)
+                if reference not in images:
+                    images[reference] = pulumi.Output.concat(host, reference)
+                container["image"] = images[reference]
+            metadata = {**body["metadata"], "annotations": SKIP_AWAIT}
             kind(workload_resource(shard), metadata=metadata, spec=body["spec"], opts=options)
         self.register_outputs({})
 
