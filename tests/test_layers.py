@@ -27,6 +27,8 @@ MAY_IMPORT = {
         "infra.local.sockets",
         "infra.local.running",
         "infra.local.probes",
+        "infra.policy.resources",
+        "infra.policy.rules",
     ),
 }
 LATE = {"pulumi", "pulumi_kubernetes", "aiohttp", "kubernetes", "pyarrow", "rich"}

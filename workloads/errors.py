@@ -10,6 +10,7 @@
     ├── ClusterError             1: the Kubernetes API refused, or could not be reached
     ├── CollectError             1: metrics or logs could not be had
     ├── ThresholdError           3: the run went to its end and broke a threshold
+    ├── PolicyError              3: what a stack declares breaks a policy
     └── DeadlineError            4: the deadline passed before the outcome was known
 
 A message is one or more full sentences: what failed, on what, and what to do. It never holds a secret. The tree lives
@@ -119,6 +120,12 @@ class CollectError(ProjectError):
 
 class ThresholdError(ProjectError):
     """The run went to its end and broke at least one threshold."""
+
+    exit_code = 3
+
+
+class PolicyError(ProjectError):
+    """What a stack declares breaks a policy; nothing was touched."""
 
     exit_code = 3
 

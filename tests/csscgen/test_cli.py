@@ -202,8 +202,10 @@ def test_a_preview_shows_every_resource_and_touches_nothing(untouched: Path):
     process = script("preview", *SMOKE, "--json")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    steps = json.loads(out)
-    assert {"workload-0", "control-plane"} <= {step["name"] for step in steps}
+    shown = json.loads(out)
+    assert {"workload-0", "control-plane"} <= {step["name"] for step in shown["steps"]}
+    assert {"kubeconfig", "registry", "targets"} <= shown["outputs"].keys()
+    assert shown["violations"] == []
     assert "preview local-smoke" in err
     assert "Traceback" not in err
 
