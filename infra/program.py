@@ -35,15 +35,34 @@ def read_settings() -> Settings:
 def main() -> None:
     """Declares the stack."""
     settings = read_settings()
-    if settings.platform != "local":
+    declare = {"local": _local, "azure": _azure}.get(settings.platform)
+    if declare is None:
         raise UsageError(
             f"Stack {pulumi.get_stack()} has platform {settings.platform}, which this version cannot declare yet; "
-            "platform local is the one that it can."
+            "platforms local and azure are the ones that it can."
         )
+    declare(settings)
+
+
+def _local(settings: Settings) -> None:
     from infra.local import stacks
 
-    folder = state_folder(ROOT) / pulumi.get_stack() / "files"
+    folder = _files()
     if settings.sharedStack:
         stacks.run(settings, folder)
     else:
         stacks.shared(settings, folder)
+
+
+def _azure(settings: Settings) -> None:
+    from infra.azure import stacks
+
+    if settings.sharedStack:
+        stacks.run(settings)
+    else:
+        stacks.shared(settings)
+
+
+def _files() -> Path:
+    """The folder of the files that a stack is made of."""
+    return state_folder(ROOT) / pulumi.get_stack() / "files"

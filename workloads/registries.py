@@ -86,13 +86,18 @@ def public_host(host: str) -> bool:
     return any(name == public or name.endswith(f".{public}") for public in PUBLIC_HOSTS)
 
 
-def host_of(registries: Sequence[Mapping[str, str]], size: str, stack: str) -> str:
-    """The host of the registry of a size, among those of the shared ``stack``. Raises UsageError if there is none."""
+def registry_of(registries: Sequence[Mapping[str, str]], size: str, stack: str) -> Mapping[str, str]:
+    """The registry of a size among those of the shared ``stack``. Raises UsageError if there is none."""
     for registry in registries:
         if registry["size"] == size:
-            return registry["host"]
+            return registry
     sizes = ", ".join(registry["size"] for registry in registries)
     raise UsageError(
         f"{stack} has no registry of size {size}: it has {sizes}. Set registry.size to one of these, or add a region "
         "to registry.regions."
     )
+
+
+def host_of(registries: Sequence[Mapping[str, str]], size: str, stack: str) -> str:
+    """The host of that registry."""
+    return registry_of(registries, size, stack)["host"]

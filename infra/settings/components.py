@@ -22,7 +22,11 @@ class Cluster:
         maximum=5_000,
     )
     systemNodes: int = setting(
-        SYSTEM_NODES, "Nodes of AKS that carry no load, but Gatekeeper, Ratify and Prometheus.", unit="nodes", minimum=1
+        SYSTEM_NODES,
+        "Nodes of AKS that carry no load, but Gatekeeper, Ratify and Prometheus.",
+        unit="nodes",
+        minimum=1,
+        maximum=1_000,
     )
     maxPods: int = setting(40, "Pods that a node takes.", unit="pods", minimum=1, maximum=250)
     version: str | None = setting(None, "Kubernetes version of AKS; null for its default.", form=VERSION)

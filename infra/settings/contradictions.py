@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.faults import schedule_problems
-from infra.settings import locations
+from infra.settings import azure_limits
 from workloads.errors import named
 from workloads.negatives import problems as negatives_problems
 from workloads.registries import public_host
 from workloads.sizes import SYSTEM_PODS, pods_per_node
-from workloads.tags import TAGS
 from workloads.thresholds import problem as threshold_problem
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _ports(settings)
     yield from _registries(settings)
     if settings.platform == "azure":
-        yield from _azure(settings)
+        yield from azure_limits.contradictions(settings)
 
 
 def _thresholds(settings: Settings) -> Iterator[Contradiction]:
@@ -184,22 +183,3 @@ def _registries(settings: Settings) -> Iterator[Contradiction]:
                     keys,
                     f"registry.regions: {region.host} is a public registry: no place for load, name your own.",
                 )
-
-
-def _azure(settings: Settings) -> Iterator[Contradiction]:
-    if problem := locations.problem(settings.azure.location, bool(settings.cluster.zones)):
-        yield ("azure.location", "cluster.zones"), f"azure.location: {problem}"
-    for tag in TAGS:
-        if tag in settings.azure.tags:
-            yield ("azure.tags",), f"azure.tags: {tag} is a tag that every resource has already; leave it out."
-    if settings.sharedStack:
-        return
-    for region in settings.registry.regions:
-        if problem := locations.problem(region.location or region.name, region.zones):
-            yield ("registry.regions",), f"registry.regions: {region.name}: {problem}"
-        if region.zones and settings.registry.sku != "Premium":
-            yield (
-                ("registry.regions", "registry.sku"),
-                f"registry.sku: {region.name} has zones, for which its SKU has to be Premium, not "
-                f"{settings.registry.sku}.",
-            )

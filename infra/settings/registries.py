@@ -66,7 +66,8 @@ class Registry:
     referrersApi: bool = setting(True, "Whether the emulator has the referrers API; off for the tags in its place.")
     referrersPage: int = setting(100, "Referrers that a page of the emulator's lists has.", minimum=1, maximum=10_000)
     dataEndpoint: bool = setting(
-        True, "Whether the emulator sends GETs of blobs on to a data endpoint (307), as ACR does."
+        True,
+        "Whether GETs of blobs are sent on (307) to a data endpoint: the emulator's, or a Premium registry's on Azure.",
     )
     latencyMs: float = setting(0, "How long the emulator holds each answer back.", unit="ms", minimum=0, maximum=60_000)
     bandwidthMbps: float | None = setting(

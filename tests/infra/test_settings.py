@@ -129,10 +129,13 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
     if platform != "local":
         config.pop("faults", None)
     if platform == "azure":
-        config.get("azure", {}).pop("location", None)
-        config.get("azure", {}).pop("tags", None)
-        config.get("registry", {}).pop("regions", None)
-        config.get("registry", {}).pop("sku", None)
+        for subject, keys in (
+            ("azure", ("location", "tags")),
+            ("registry", ("regions", "sku", "anonymousPull")),
+            ("cluster", ("maxPods", "zones", "tier", "networkPlugin")),
+        ):
+            for key in keys:
+                config.get(subject, {}).pop(key, None)
     if platform == "kubeconfig" and not config.get("sharedStack"):
         config["registry"] = {"regions": [{"name": "here", "size": "L", "host": "registry.example"}]}
     ratify.update(mode="ha-without-dapr" if ratify.get("replicas", 1) > 1 else "regular")

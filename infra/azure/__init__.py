@@ -1,0 +1,1 @@
+"""What a stack declares in Azure: registries, Key Vault, identities, AKS."""
