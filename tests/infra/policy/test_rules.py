@@ -168,7 +168,8 @@ def test_an_option_that_keeps_a_resource_breaks_a_rule(protect, retain):
     ],
 )
 def test_the_stack_s_registries_are_those_of_its_platform(platform, image, ok):
-    assert (broken(*running(image), platform=platform) == []) is ok
+    kind, inputs = running(image)
+    assert (broken(kind, inputs, platform) == []) is ok
 
 
 def test_what_is_plain_http_off_azure_is_the_user_s_business():
