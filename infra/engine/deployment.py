@@ -28,6 +28,7 @@ from infra.engine.state import StackState
 from infra.engine.steps import Goal, Step, decide, keep_ignored, replaced_along
 from infra.engine.types import Op
 from infra.engine.values import (
+    UNKNOWN,
     Properties,
     Secret,
     has_secret,
@@ -92,7 +93,7 @@ class Deployment:
             if not self._dry:
                 raise EngineError(unsupported(goal.type))
             self._progress.plan(goal, "create")
-            return Registered(goal.urn, "", goal.inputs)
+            return Registered(goal.urn, "", _foreseen(goal.inputs))
         with self._slots, self._running():
             return self._plan(goal) if self._dry else self._apply(goal)
 
@@ -294,6 +295,12 @@ class Deployment:
         provider = self.provider(resource.type, resource.provider)
         before, outputs = plain_properties(resource.inputs), plain_properties(resource.outputs)
         return provider.diff(resource.id, before, outputs, inputs).replace
+
+
+def _foreseen(inputs: Properties) -> Properties:
+    """What a preview says of a resource whose provider is not here: an object may come back with more in it than was
+    given, such as the issuer that a cluster gets, so nobody can know what is in there."""
+    return {k: UNKNOWN if isinstance(plain(v), dict | list) else v for k, v in inputs.items()}
 
 
 def _marked(checked: Properties, declared: Properties) -> Properties:

@@ -16,6 +16,7 @@ import pytest
 from csscgen import stackfiles
 from csscgen.commands.preview import judged, machine_form
 from infra.engine import select
+from infra.policy.resources import leaves
 from tests import snapshots
 from tests.snapshots import STACKS, differences, environment, places, readable, snapshot, text
 
@@ -89,6 +90,14 @@ def test_a_snapshot_is_written_as_it_is_reviewed_and_has_nothing_of_a_machine(st
     assert content == f"{text(kept(stack))}\n"
     for word in (str(snapshots.ROOT), str(Path.home()), "/tmp/", "not-a-token", sys.executable):
         assert word not in content, word
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_value_is_the_text_of_one_that_is_not_there(stack: str):
+    """What a program makes of a value that only an up knows is unknown too, and never "None"."""
+    for resource in kept(stack)["resources"]:
+        for path, value in leaves(resource["inputs"]):
+            assert value != "None" or path[-1] == "nodeOSUpgradeChannel", (resource["urn"], path)
 
 
 def test_values_are_kept_as_they_can_be_read():

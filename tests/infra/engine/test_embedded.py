@@ -316,16 +316,20 @@ def test_what_needs_the_cli_is_refused_and_can_be_previewed(project):
 import pulumi
 class Group(pulumi.CustomResource):
     def __init__(self):
-        super().__init__("azure-native:resources:ResourceGroup", "rg", {"location": "eastus2", "id": None, "tag": None})
+        inputs = {"location": "eastus2", "profile": {"enabled": True}, "id": None, "tag": None}
+        super().__init__("azure-native:resources:ResourceGroup", "rg", inputs)
         pulumi.export("tag", self.tag)
+        pulumi.export("location", self.location)
+        pulumi.export("issuer", self.profile.apply(lambda known: known.get("issuer")))
 group = Group()
 client = pulumi.runtime.invoke_output("azure-native:authorization:getClientConfig", {})
 pulumi.export("tenant", client)
 """
     project.write(source)
     outcome = project.preview()
-    assert outcome.changes == {"create": 2} and outcome.outputs == {"tag": "[unknown]", "tenant": "[unknown]"}
-    assert outcome.steps[-1].inputs == {"location": "eastus2"}
+    unknown = dict.fromkeys(("tag", "tenant", "issuer"), "[unknown]")
+    assert outcome.changes == {"create": 2} and outcome.outputs == {**unknown, "location": "eastus2"}
+    assert outcome.steps[-1].inputs == {"location": "eastus2", "profile": {"enabled": True}}
     with pytest.raises(EngineError, match="azure-native.* needs the Pulumi CLI"):
         project.up()
     with pytest.raises(UsageError, match="on Azure, and making it needs the Pulumi CLI"):
