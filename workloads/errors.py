@@ -2,7 +2,8 @@
 
     ProjectError                 exit code 1: something failed
     ├── UsageError               2: the caller asked for what cannot be; nothing was touched
-    │   └── SettingsError        2: a stack's settings are wrong; names every bad key at once
+    │   ├── SettingsError        2: a stack's settings are wrong; names every bad key at once
+    │   └── InUseError           2: somebody else works on the stack, so it is not this command's to change
     ├── ToolError                1: a real component could not be found or built
     ├── ProcessError             1: a local process did not start, or ended on its own
     ├── EngineError              1: the program, or a resource, failed
@@ -92,6 +93,10 @@ class SettingsError(UsageError):
         if more := len(problems) - len(told):
             told.append(f"  - and {more} more.")
         super().__init__("\n".join([f"The settings of {where} are wrong:", *told]))
+
+
+class InUseError(UsageError):
+    """Another operation has the stack. What is in it is that one's, and is left alone."""
 
 
 class ToolError(ProjectError):

@@ -1,44 +1,36 @@
 """The engine of the Pulumi CLI, driven by the automation API with the project's own program and stack files.
 
 The configuration of a run goes to the program in the environment variable CSSCGEN_CONFIG (JSON), so that settings which
-are overridden for one run never end up in a stack file. Backend, credentials and passphrase are the CLI's own business.
+are overridden for one run never end up in a stack file, nor in a command line. Backend, credentials, passphrase and
+organization are the CLI's own business: a stack is selected by its bare name, in the organization that is the default.
 Events do not carry dependencies: a step that this engine reports has none.
+
+A destroy does not refresh first. It has to work when the cluster does not answer, what Azure has no more it takes as
+deleted anyway, and what a create that was cut off left is in the stack's resource group, which goes as a whole.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from infra.engine.types import OnStep, Op, Outcome, PlannedStep, StepEvent, ignore_step
+from infra.engine.events import Record, name_of
+from infra.engine.types import Known, OnStep, Outcome, ignore_step
 from infra.engine.values import Secret
-from workloads.errors import EngineError, UsageError
+from workloads.errors import EngineError
 
 if TYPE_CHECKING:
     from pulumi.automation import Stack
 
+    from infra.engine.commands import Command
+
 CONFIG = "CSSCGEN_CONFIG"
-_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-_ENDING_SECONDS = 60.0
-_OPS: dict[str, Op] = {
-    "same": "same",
-    "create": "create",
-    "import": "create",
-    "update": "update",
-    "create-replacement": "replace",
-    "import-replacement": "replace",
-    "delete": "delete",
-    "delete-replaced": "delete",
-    "read": "read",
-    "read-replacement": "read",
-}
-"""What the CLI does, as callers see it; its logical steps (``replace``, ``refresh``, ``discard``) are left out."""
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"
+_ORGANIZATION = "organization/"
+"""Begins the full name of a stack in a backend that has no organizations."""
 
 
 class CliEngine:
@@ -49,42 +41,53 @@ class CliEngine:
     def __init__(self, root: Path) -> None:
         self._root = str(root.resolve())
 
-    @cached_property
+    @property
     def version(self) -> str:
         """The CLI's version."""
-        from pulumi.automation import PulumiCommand
+        return str(self._command.version)
 
-        with _translated():
-            return str(PulumiCommand().version)
+    @cached_property
+    def _command(self) -> Command:
+        from infra.engine.commands import Command
+
+        return Command()
 
     def up(self, stack: str, config: Mapping[str, object], on_step: OnStep = ignore_step) -> Outcome:
         from pulumi import automation
 
-        record = _Record(on_step)
-        with _translated(record):
+        from infra.engine.commands import translated
+
+        record = Record(on_step)
+        with translated(f"bring up stack {stack}", record.told):
             made = automation.create_or_select_stack(stack, work_dir=self._root, opts=self._options(config))
-            result = made.up(on_event=record.event, color="never")
+            result = made.up(on_event=record.event, color="never", show_secrets=False)
         return record.outcome({k: _output(v) for k, v in result.outputs.items()})
 
     def preview(self, stack: str, config: Mapping[str, object], on_step: OnStep = ignore_step) -> Outcome:
         from pulumi import automation
 
-        record = _Record(on_step)
-        with _translated(record):
+        from infra.engine.commands import translated
+
+        record = Record(on_step)
+        with translated(f"preview stack {stack}", record.told):
             made = automation.create_or_select_stack(stack, work_dir=self._root, opts=self._options(config))
             made.preview(on_event=record.event, color="never")
         return record.outcome(record.stack_outputs)
 
     def destroy(self, stack: str, config: Mapping[str, object], on_step: OnStep = ignore_step) -> Outcome:
-        record = _Record(on_step)
-        with _translated(record):
+        from infra.engine.commands import translated
+
+        record = Record(on_step)
+        with translated(f"destroy stack {stack}", record.told):
             made = self._selected(stack, config)
             if made is not None:
-                made.destroy(on_event=record.event, color="never")
+                made.destroy(on_event=record.event, color="never", show_secrets=False)
         return record.outcome({})
 
     def outputs(self, stack: str) -> dict[str, object]:
-        with _translated():
+        from infra.engine.commands import translated
+
+        with translated(f"read the outputs of stack {stack}"):
             made = self._selected(stack, {})
             found = made.outputs() if made is not None else {}
         return {k: _output(v) for k, v in found.items()}
@@ -92,9 +95,27 @@ class CliEngine:
     def exists(self, stack: str) -> bool:
         from pulumi import automation
 
-        with _translated():
-            stacks = automation.LocalWorkspace(work_dir=self._root).list_stacks()
-        return any(s.name.rpartition("/")[2] == stack and s.resource_count for s in stacks)
+        from infra.engine.commands import translated
+
+        with translated("list the stacks"):
+            stacks = automation.LocalWorkspace(work_dir=self._root, pulumi_command=self._command).list_stacks()
+        return any(_is_called(s.name, stack) and s.resource_count for s in stacks)
+
+    def resources(self, stack: str) -> tuple[Known, ...]:
+        from infra.engine.commands import translated
+
+        with translated(f"export the state of stack {stack}"):
+            if self._selected(stack, {}) is None:
+                return ()
+            # Not by the automation API's own export_stack, which asks for the secrets in clear.
+            text = self._command.run(["stack", "export", "--stack", stack], self._root, {}).stdout
+        try:
+            return _known_resources(json.loads(text).get("deployment") or {})
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise EngineError(
+                f"What the Pulumi CLI exported of stack {stack} is no state: {type(error).__name__}. Look at it with "
+                f"`pulumi stack export --stack {stack}`."
+            ) from error
 
     def _selected(self, stack: str, config: Mapping[str, object]) -> Stack | None:
         from pulumi import automation
@@ -107,137 +128,39 @@ class CliEngine:
     def _options(self, config: Mapping[str, object]) -> Any:
         from pulumi import automation
 
-        environment = {CONFIG: json.dumps(dict(config)), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-        return automation.LocalWorkspaceOptions(env_vars=environment)
-
-
-class _Record:
-    """Turns the CLI's events into ours, and remembers the steps and what went wrong."""
-
-    def __init__(self, on_step: OnStep) -> None:
-        self._on_step = on_step
-        self._steps: list[PlannedStep] = []
-        self._changes: dict[str, int] = {}
-        self.problems: dict[str, list[str]] = {}
-        """URN (or nothing) to the error messages about it."""
-        self.stack_outputs: dict[str, object] = {}
-
-    def event(self, event: Any) -> None:
-        """The callback of the automation API; called in order, from a thread of its own."""
-        if event.resource_pre_event is not None:
-            self._started(event.resource_pre_event.metadata)
-        elif event.res_outputs_event is not None:
-            self._done(event.res_outputs_event.metadata)
-        elif event.res_op_failed_event is not None:
-            self._failed(event.res_op_failed_event.metadata)
-        elif event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
-            message = _plain_text(event.diagnostic_event.message)
-            self.problems.setdefault(event.diagnostic_event.urn or "", []).append(message)
-
-    def outcome(self, outputs: dict[str, object]) -> Outcome:
-        return Outcome(outputs, self._changes, tuple(self._steps))
-
-    def _started(self, metadata: Any) -> None:
-        op = _OPS.get(metadata.op.value)
-        if op is None:
-            return
-        if metadata.op.value != "delete-replaced":
-            state = metadata.new or metadata.old
-            inputs = {k: _known(v) for k, v in ((state and state.inputs) or {}).items() if k != "__provider"}
-            self._steps.append(
-                PlannedStep(
-                    metadata.urn,
-                    metadata.type,
-                    _name(metadata.urn),
-                    op,
-                    inputs,
-                    (),
-                    parent=state.parent or "" if state else "",
-                    protect=bool(state and state.protect),
-                    retain_on_delete=bool(state and state.retain_on_delete),
-                )
-            )
-            self._changes[op] = self._changes.get(op, 0) + 1
-        self._tell(metadata, op, "started")
-
-    def _done(self, metadata: Any) -> None:
-        if metadata.type == "pulumi:pulumi:Stack" and metadata.new is not None:
-            outputs = metadata.new.outputs or {}
-            self.stack_outputs = {k: _known(v) for k, v in outputs.items()}
-        if op := _OPS.get(metadata.op.value):
-            self._tell(metadata, op, "done")
-
-    def _failed(self, metadata: Any) -> None:
-        messages = self.problems.setdefault(metadata.urn, [])
-        if op := _OPS.get(metadata.op.value):
-            self._tell(metadata, op, "failed", "; ".join(messages) or None)
-
-    def _tell(
-        self,
-        metadata: Any,
-        op: Op,
-        status: Literal["started", "done", "failed"],
-        message: str | None = None,
-    ) -> None:
-        name = _name(metadata.urn)
-        self._on_step(StepEvent(metadata.urn, metadata.type, name, op, status, time.time(), message))
-
-
-@contextmanager
-def _translated(record: _Record | None = None) -> Iterator[None]:
-    """The automation API's errors as ours, with what the events told about them."""
-    from pulumi import automation
-
-    try:
-        yield
-    except automation.ConcurrentUpdateError as error:
-        raise UsageError(
-            f"The stack is in use: {_last_line(error)} Wait until the other operation has ended; if there is none, "
-            "run pulumi cancel."
-        ) from error
-    except (automation.InvalidVersionError, FileNotFoundError) as error:
-        raise UsageError(f"The Pulumi CLI cannot be used: {error}") from error
-    except automation.CommandError as error:
-        problems = record.problems if record else {}
-        lines = [
-            f"  - {urn or 'the program'}: {'; '.join(texts) or 'no reason given'}" for urn, texts in problems.items()
-        ]
-        raise EngineError("\n".join(["The Pulumi CLI failed:", *(lines or [f"  {_last_line(error)}"])])) from error
-    except KeyboardInterrupt:
-        _let_it_end()
-        raise
-
-
-def _let_it_end() -> None:
-    """Ctrl-C in a terminal goes to the CLI too, which then cancels what it does and keeps its state: let it."""
-    import psutil
-
-    children = [p for p in psutil.Process().children() if p.name().startswith("pulumi")]
-    psutil.wait_procs(children, _ENDING_SECONDS)
+        environment = {CONFIG: json.dumps(dict(config))}
+        return automation.LocalWorkspaceOptions(env_vars=environment, pulumi_command=self._command)
 
 
 def _output(output: Any) -> object:
     return Secret(output.value) if output.secret else output.value
 
 
-def _known(value: Any) -> Any:
-    """An input as the CLI shows it (secrets are hidden already), with our marker for what is unknown."""
+def _is_called(listed: str, stack: str) -> bool:
+    """Whether the name in a list of stacks is that of ``stack`` here; of another organization it is another's."""
+    return listed == stack or (listed.startswith(_ORGANIZATION) and listed.rpartition("/")[2] == stack)
+
+
+def _known_resources(deployment: Mapping[str, Any]) -> tuple[Known, ...]:
+    """The resources of an exported state, and those whose making was cut off."""
+    pending = [each["resource"] for each in deployment.get("pending_operations") or () if each["type"] == "creating"]
+    both = [(each, False) for each in deployment.get("resources") or ()] + [(each, True) for each in pending]
+    return tuple(
+        Known(
+            each["urn"],
+            each["type"],
+            name_of(each["urn"]),
+            each.get("id", ""),
+            {key: _hidden(value) for key, value in (each.get("inputs") or {}).items()},
+            unfinished,
+        )
+        for each, unfinished in both
+        if each.get("custom") and not each.get("external") and not each["type"].startswith("pulumi:")
+    )
+
+
+def _hidden(value: Any) -> Any:
+    """An input in an exported state, where a secret is an object with its cipher text."""
     if isinstance(value, dict):
-        return {k: _known(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_known(v) for v in value]
-    return "[unknown]" if value == _UNKNOWN else value
-
-
-def _name(urn: str) -> str:
-    return urn.split("::", 3)[-1]
-
-
-def _plain_text(message: str) -> str:
-    """A diagnostic without the CLI's colour tags."""
-    return re.sub(r"<\{%[^%]*%\}>", "", message).strip()
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("stderr:").strip() if lines else "it gave no reason."
+        return "[secret]" if _SECRET in value.values() else {k: _hidden(v) for k, v in value.items()}
+    return [_hidden(v) for v in value] if isinstance(value, list) else value

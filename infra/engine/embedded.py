@@ -22,7 +22,7 @@ from infra.engine.locks import private_folder, stack_lock
 from infra.engine.progress import Progress
 from infra.engine.providers import Factory, Registry, builtin
 from infra.engine.state import FILE, StackState, UnreadableStateError, set_aside
-from infra.engine.types import OnStep, Outcome, ignore_step
+from infra.engine.types import Known, OnStep, Outcome, ignore_step
 from infra.engine.values import Properties, Secret, has_secret, has_unknown, plain, redacted
 from workloads.errors import EngineError, ProjectError, UsageError
 
@@ -72,6 +72,22 @@ class EmbeddedEngine:
 
     def exists(self, stack: str) -> bool:
         return not self._load(stack).empty()
+
+    def resources(self, stack: str) -> tuple[Known, ...]:
+        state = self._load(stack)
+        both = [(each, False) for each in state.resources()] + [(each, True) for each in state.unfinished()]
+        return tuple(
+            Known(
+                each.urn,
+                each.type,
+                each.name,
+                each.id,
+                {key: redacted(value) for key, value in each.inputs.items()},
+                unfinished,
+            )
+            for each, unfinished in both
+            if each.custom and not each.external and not each.type.startswith("pulumi:")
+        )
 
     def _set_aside_unreadable(self, stack: str) -> None:
         """What a file says that cannot be read is lost to this engine. All that a local stack has made can be found

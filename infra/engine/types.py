@@ -52,6 +52,21 @@ class Outcome:
     steps: tuple[PlannedStep, ...]
 
 
+@dataclass(frozen=True)
+class Known:
+    """A resource that a stack has made, by its state: components are nothing by themselves, and what was read is not
+    the stack's."""
+
+    urn: str
+    type: str
+    name: str
+    id: str
+    inputs: Mapping[str, object]
+    """As they are in the state; secrets are not in clear."""
+    unfinished: bool = False
+    """Whether its making was cut off, so that it may be there or not."""
+
+
 OnStep = Callable[[StepEvent], None]
 
 
@@ -88,3 +103,6 @@ class Engine(Protocol):
 
     def exists(self, stack: str) -> bool:
         """Whether the stack has resources, or steps whose outcome is unknown."""
+
+    def resources(self, stack: str) -> tuple[Known, ...]:
+        """What the stack's state knows; none of a stack that was never made."""

@@ -17,7 +17,7 @@ from csscgen.context import Context
 from csscgen.progress import Progress
 from csscgen.stackfiles import parse_changes, read
 from infra.engine import OnStep, Outcome, StepEvent
-from infra.engine.types import Op, ignore_step
+from infra.engine.types import Known, Op, ignore_step
 from infra.local import tools
 from infra.local.certificates import signing_certificate
 from tests.csscgen.artifacts.conftest import FakeRegistry
@@ -78,6 +78,9 @@ class FakeEngine:
 
     def exists(self, stack: str) -> bool:
         return stack in self.there
+
+    def resources(self, stack: str) -> tuple[Known, ...]:
+        return ()
 
     def _call(self, what: str, stack: str) -> None:
         self.calls.append((what, stack))

@@ -276,6 +276,7 @@ pulumi.log.info("making")
     for hidden in (str(password.value), "very-secret-token"):
         assert hidden not in project.state_text() and hidden not in str(outcome)
         assert hidden not in str(project.events) and hidden not in caplog.text
+        assert hidden not in str(project.engine.resources("dev"))
     assert stat.S_IMODE((project.state / "dev" / "state.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((project.state / "key").stat().st_mode) == 0o600
     assert files(source, token="very-secret-token").outputs == outcome.outputs
@@ -474,6 +475,7 @@ def test_after_a_kill_in_the_middle_of_a_step(files, project, folder, then):
     pending = json.loads(project.state_text())["pending"]
     assert [item["op"] for item in pending.values()] == ["create"]
     assert project.engine.exists("dev")
+    assert [(each.name, each.unfinished) for each in project.engine.resources("dev")] == [("a", False), ("b", True)]
     if then == "up":
         assert files("File('a', 'x'); File('b', 'quick')").changes == {"same": 2, "create": 1}
         assert (folder / "b").read_text() == "quick"
