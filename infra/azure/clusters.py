@@ -160,12 +160,13 @@ class Cluster(pulumi.ComponentResource):
 
 def _pool(settings: Settings) -> dict[str, Any]:
     """What every pool has."""
+    cluster = settings.cluster
+    chosen = {"availability_zones": list(cluster.zones), "orchestrator_version": cluster.version}
     return {
         "type": "VirtualMachineScaleSets",
         "os_type": "Linux",
-        "availability_zones": list(settings.cluster.zones) or None,
-        "orchestrator_version": settings.cluster.version,
         "tags": tags(settings),
+        **{key: value for key, value in chosen.items() if value},
     }
 
 

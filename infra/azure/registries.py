@@ -44,13 +44,6 @@ def _registry(
     region: Region, settings: Settings, group: resources.ResourceGroup, opts: pulumi.ResourceOptions
 ) -> containerregistry.Registry:
     what = f"registry-{region.name}"
-    # Only a Premium registry can have zones of its choice, and endpoints for its data.
-    premium: dict[str, Any] = {}
-    if settings.registry.sku == "Premium":
-        premium = {
-            "zone_redundancy": "Enabled" if region.zones else "Disabled",
-            "data_endpoint_enabled": settings.registry.dataEndpoint,
-        }
     return containerregistry.Registry(
         what,
         registry_name=naming.unique("registry", what, [pulumi.get_project(), region.name], opts),
@@ -59,8 +52,9 @@ def _registry(
         sku={"name": settings.registry.sku},
         admin_user_enabled=False,
         anonymous_pull_enabled=False,
+        data_endpoint_enabled=settings.registry.dataEndpoint if settings.registry.sku == "Premium" else None,
+        zone_redundancy="Enabled" if region.zones else "Disabled",
         public_network_access="Enabled",
         tags=tags(settings),
         opts=opts,
-        **premium,
     )

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -32,19 +32,27 @@ ERRORS = "error.log"
 class EmbeddedEngine:
     """``root`` has Pulumi.yaml and ``__main__.py``; ``state`` is the folder of the stacks' states.
 
-    ``providers`` are those of ``infra.engine.providers.builtin`` unless a test brings others.
+    ``providers`` are those of ``infra.engine.providers.builtin``, and there are no ``functions`` that a program could
+    call, unless a test brings others.
     """
 
     name: Literal["embedded"] = "embedded"
     version = "1"
 
-    def __init__(self, root: Path, state: Path, providers: Mapping[str, Factory] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        state: Path,
+        providers: Mapping[str, Factory] | None = None,
+        functions: Mapping[str, Callable[[Properties], Properties]] | None = None,
+    ) -> None:
         self._root = root.resolve()
         self._state = state.resolve()
         self._providers = providers
+        self._functions = functions
 
     def up(self, stack: str, config: Mapping[str, object], on_step: OnStep = ignore_step) -> Outcome:
-        if config.get("platform") == "azure":
+        if config.get("platform") == "azure" and self._providers is None:
             raise UsageError(
                 f"Stack {stack} is on Azure, and making it needs the Pulumi CLI. Install it and use --engine cli."
             )
@@ -140,7 +148,7 @@ class EmbeddedEngine:
         project = project_name(self._root)
         progress = Progress(on_step)
         deployment = Deployment(state, self._registry(stack), progress, dry=dry)
-        monitor = Monitor(project, stack, deployment, self._outputs_of, dry=dry)
+        monitor = Monitor(project, stack, deployment, self._outputs_of, dry=dry, functions=self._functions)
         log = EngineLog()
         error: Exception | None = None
         (self._folder(stack) / ERRORS).unlink(missing_ok=True)

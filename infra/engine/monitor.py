@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
@@ -21,10 +21,12 @@ from infra.engine.deployment import Deployment
 from infra.engine.providers import unsupported
 from infra.engine.resources import Resource
 from infra.engine.steps import Goal
-from infra.engine.values import UNKNOWN, Properties, has_secret, parse_path
+from infra.engine.values import UNKNOWN, Properties, has_secret, parse_path, plain_properties
 from workloads.errors import EngineError
 
 logger = logging.getLogger(__name__)
+Function = Callable[[Properties], Properties]
+"""A function of a provider, which a program calls (in Pulumi's words: invokes): arguments in, result out."""
 STACK = "pulumi:pulumi:Stack"
 STACK_REFERENCE = "pulumi:pulumi:StackReference"
 _pb: Any = resource_pb2
@@ -32,7 +34,10 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class Monitor:
-    """Answers the RPCs of one run. ``stack_outputs`` gives the outputs of another stack, None if it was never made."""
+    """Answers the RPCs of one run. ``stack_outputs`` gives the outputs of another stack, None if it was never made.
+
+    ``functions`` are those that the program can call, by token.
+    """
 
     def __init__(
         self,
@@ -42,9 +47,11 @@ class Monitor:
         stack_outputs: Callable[[str], Properties | None],
         *,
         dry: bool,
+        functions: Mapping[str, Function] | None = None,
     ) -> None:
         self._project = project
         self._stack = stack
+        self._functions = functions or {}
         self._deployment = deployment
         self._stack_outputs = stack_outputs
         self._dry = dry
@@ -116,6 +123,10 @@ class Monitor:
     def Invoke(self, request: Any) -> Any:
         if self._dry:
             return _pb.ResourceInvokeResponse(unknown=True)
+        if function := self._functions.get(request.tok):
+            response = _pb.ResourceInvokeResponse()
+            getattr(response, "return").CopyFrom(wire.encode(function(plain_properties(wire.decode(request.args)))))
+            return response
         raise EngineError(unsupported(request.tok).replace("Resources of type", "Calls of"))
 
     def Call(self, request: Any) -> NoReturn:

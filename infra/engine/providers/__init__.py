@@ -128,10 +128,11 @@ class Registry:
             return self._made[key]
 
     def _factory(self, type_: str) -> Factory | None:
-        if _NOT_OBJECTS.fullmatch(type_):
-            return None
         fitting = [prefix for prefix in self._factories if type_.startswith(prefix)]
-        return self._factories[max(fitting, key=len)] if fitting else None
+        nearest = max(fitting, key=len, default=None)
+        if nearest is None or (nearest == "kubernetes:" and _NOT_OBJECTS.fullmatch(type_)):
+            return None
+        return self._factories[nearest]
 
 
 def unsupported(type_: str) -> str:

@@ -165,6 +165,14 @@ def test_invoke_is_unknown_in_a_preview_and_refused_otherwise(setup, preview):
         setup.monitor.Invoke(request)
 
 
+def test_invoke_calls_a_function_that_a_test_brings(setup):
+    told = {"getSquare": lambda arguments: {"square": arguments["side"] ** 2, "secret": Secret("hush")}}
+    monitor = Monitor("perf", "dev", setup.deployment, lambda _stack: None, dry=False, functions=told)
+    request = resource_pb2.ResourceInvokeRequest(tok="getSquare", args=wire.encode({"side": Secret(3)}))
+    answer = getattr(monitor.Invoke(request), "return")
+    assert wire.decode(answer) == {"square": 9, "secret": Secret("hush")}
+
+
 def test_call_and_exists_are_refused(setup):
     with pytest.raises(EngineError, match="needs the Pulumi CLI"):
         setup.monitor.Call(resource_pb2.ResourceCallRequest(tok="a:b:c/method"))
