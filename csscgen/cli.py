@@ -17,6 +17,7 @@ import csscgen
 from workloads.errors import ProjectError, brief
 
 COMMANDS = {
+    "plan": "Tell what a run would do, take and cost.",
     "run": "Run a stack's scenario from nothing to a report.",
     "up": "Bring up a stack and the shared stack that it needs, without load.",
     "preview": "Show what up would do.",

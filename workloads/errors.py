@@ -10,6 +10,7 @@
     ├── RegistryError            1: a registry refused, or could not be reached
     ├── ClusterError             1: the Kubernetes API refused, or could not be reached
     ├── CollectError             1: metrics or logs could not be had
+    ├── PlanError                3: what is asked for cannot work; nothing was touched
     ├── ThresholdError           3: the run went to its end and broke a threshold
     ├── PolicyError              3: what a stack declares breaks a policy
     └── DeadlineError            4: the deadline passed before the outcome was known
@@ -121,6 +122,12 @@ class ClusterError(ProjectError):
 
 class CollectError(ProjectError):
     """Metrics or logs of a run could not be had."""
+
+
+class PlanError(ProjectError):
+    """What a stack asks for cannot work, by limits that are known; nothing was touched."""
+
+    exit_code = 3
 
 
 class ThresholdError(ProjectError):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from workloads.errors import UsageError
 
@@ -62,15 +62,25 @@ class RegistrySize:
 @cache
 def sizes() -> Mapping[SizeName, RegistrySize]:
     """The sizes by name."""
-    import yaml
-
-    known = yaml.safe_load(FILE.read_text())
+    known = _content()
     return {
         name: RegistrySize(
             name, _limits(known["skus"][row["sku"]], row["factor"]), charge_challenges=known["chargeChallenges"]
         )
         for name, row in known["sizes"].items()
     }
+
+
+def published(sku: str) -> Mapping[Category, Limit]:
+    """The row that is published for a SKU: Basic, Standard or Premium."""
+    return _limits(_content()["skus"]["premium" if sku == "Premium" else "standard"], 1)
+
+
+@cache
+def _content() -> Any:
+    import yaml
+
+    return yaml.safe_load(FILE.read_text())
 
 
 def _limits(sku: Mapping[Category, Mapping[str, int]], factor: int) -> Mapping[Category, Limit]:

@@ -1,0 +1,122 @@
+"""Whether a registry serves a load: its token buckets against what is asked, how long that takes, and the 429s.
+
+A bucket holds a minute's requests and is full at first. As long as it has a token nothing is felt; then requests come
+through as it refills. That gives the least time, which no client can beat. Clients waste some of it: Ratify asks again
+at once and gives up before the bucket has served it, and what a failed verification had got is lost. How much, and how
+many 429s there are, was measured (model.yaml): both grow with the pressure, which is what Gatekeeper's threads ask for
+at once against what the bucket gives within Ratify's deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from csscgen.planning.data import model
+from csscgen.planning.requests import Requests
+from workloads.registries import Category, Limit
+
+Who = Literal["Ratify", "kubelets", "seeding", "all"]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How a load asks."""
+
+    unhindered_seconds: float
+    """How long it takes where nothing throttles."""
+    concurrency: int = 0
+    """Verifications at once; 0 for one who waits as long as he is told (seeding), and is refused little."""
+    deadline_seconds: float = 0
+    """After which a verification is given up."""
+    verifications: int = 0
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A token bucket and what is asked of it."""
+
+    category: Category
+    who: Who
+    """Whose bucket it is; ``all`` is the registry's own."""
+    requests: int
+    per_minute: int
+    least_seconds: float
+    expected_seconds: float
+    expected_429s: int
+
+    @property
+    def share(self) -> float:
+        """What is asked, in minutes of the bucket."""
+        return self.requests / self.per_minute
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a set of limits makes of a load."""
+
+    limits: str
+    """Which limits they are."""
+    buckets: tuple[Bucket, ...]
+    bottleneck: Bucket | None
+    """The bucket that holds the load up; None if none does."""
+    least_seconds: float
+    expected_seconds: float
+    expected_429s: int
+
+
+def serve(
+    name: str, limits: Mapping[Category, Limit], asked: Mapping[Who, Requests], demand: Demand, *, challenges: bool
+) -> Serving:
+    """What the limits make of what everybody asks; ``challenges`` says whether a 401 is charged."""
+    buckets = tuple(_buckets(limits, asked, demand, challenges))
+    slowest = max(buckets, key=lambda one: (one.least_seconds, one.share), default=None)
+    held_up = slowest is not None and slowest.expected_seconds > demand.unhindered_seconds
+    return Serving(
+        limits=name,
+        buckets=buckets,
+        bottleneck=slowest if held_up else None,
+        least_seconds=max((bucket.least_seconds for bucket in buckets), default=0.0),
+        expected_seconds=max([demand.unhindered_seconds, *(bucket.expected_seconds for bucket in buckets)]),
+        expected_429s=slowest.expected_429s if slowest else 0,
+    )
+
+
+def _buckets(
+    limits: Mapping[Category, Limit], asked: Mapping[Who, Requests], demand: Demand, challenges: bool
+) -> Iterator[Bucket]:
+    together = Requests()
+    for requests in asked.values():
+        together += requests
+    for category, limit in limits.items():
+        rows: list[tuple[Who, Requests, int | None]] = [("all", together, limit.registry)]
+        rows += [(who, requests, limit.identity) for who, requests in asked.items()]
+        for who, requests, per_minute in rows:
+            count = requests.charged(category, challenges=challenges)
+            if count and per_minute:
+                yield _bucket(category, who, count, per_minute, demand)
+
+
+def _bucket(category: Category, who: Who, count: int, per_minute: int, demand: Demand) -> Bucket:
+    refill = per_minute / 60
+    least = max(0.0, (count - per_minute) / refill)
+    asking = count / max(demand.unhindered_seconds, 1e-9)
+    if asking <= refill or per_minute / (asking - refill) >= demand.unhindered_seconds:
+        return Bucket(category, who, count, per_minute, least, demand.unhindered_seconds, 0)
+    empty_at = per_minute / (asking - refill)
+    throttled = count - asking * empty_at
+    known = model()
+    pressure = _pressure(count, refill, demand)
+    wasted = known.wasted_by_pressure * min(1.0, pressure)
+    refusals = min(known.refusals_per_throttled, known.refusals_by_pressure * pressure)
+    expected = empty_at + throttled / ((1 - wasted) * refill)
+    return Bucket(category, who, count, per_minute, least, expected, round(throttled * refusals))
+
+
+def _pressure(count: int, refill: float, demand: Demand) -> float:
+    """Requests that are waiting at once, in what the bucket gives within a verification's deadline."""
+    if not (demand.verifications and demand.deadline_seconds):
+        return 0.0
+    waiting = demand.concurrency * count / demand.verifications
+    return waiting / (refill * demand.deadline_seconds)
