@@ -8,6 +8,7 @@ from math import ceil
 from csscgen.planning.data import Machine, limits, machine, model, prices
 from csscgen.planning.objects import Nodes
 from infra.settings import Settings
+from infra.settings.azure_limits import FEW_NODES
 
 OUTBOUND_ADDRESSES = 2
 """Of the NAT gateway of a run's stack."""
@@ -66,7 +67,7 @@ def tier(settings: Settings, nodes: Nodes) -> str:
     """The tier of the API server."""
     if settings.cluster.tier != "auto":
         return settings.cluster.tier
-    return "Free" if nodes.total <= limits().aks.nodes_advised["Free"] else "Standard"
+    return "Free" if nodes.total <= FEW_NODES else "Standard"
 
 
 def quotas(settings: Settings, nodes: Nodes) -> list[Quota]:

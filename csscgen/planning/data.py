@@ -17,13 +17,8 @@ _SIZE = re.compile(r"Standard_(?P<family>[A-Z]+)(?P<cores>[0-9]+)(?P<features>[a
 class Aks:
     """Limits of Azure Kubernetes Service."""
 
-    nodes: Mapping[str, int]
-    """The most of a cluster, by tier of its API server."""
-    nodes_advised: Mapping[str, int]
     nodes_per_pool: int
-    nodes_kubenet: int
     pods: int
-    pods_per_node: int
     put_burst: int
     put_per_minute: int
     scale_step_nodes: int

@@ -11,6 +11,7 @@ from csscgen.planning.data import machine, model
 from csscgen.planning.objects import Nodes, nodes, objects
 from csscgen.planning.plans import MODELLED, PUBLISHED, Asked, Planned
 from csscgen.planning.pulls import pulls
+from csscgen.planning.quantities import quantity
 from csscgen.planning.requests import Requests, gatekeepers, login, of_run, verifications
 from csscgen.planning.seeding import seeding
 from csscgen.planning.serving import Demand, Serving, Who, serve
@@ -67,8 +68,10 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
 def _served(settings: Settings, shared: Settings, asked: Mapping[Who, Requests], demand: Demand) -> tuple[Serving, ...]:
     """A load under each set of limits that there is."""
     challenges = registries.sizes()[settings.registry.size].charge_challenges
+    identities = login(settings, shared).asked
     return tuple(
-        serve(name, row, asked, demand, challenges=challenges) for name, row in _limits(settings, shared).items()
+        serve(name, row, asked, demand, challenges=challenges, identities=identities)
+        for name, row in _limits(settings, shared).items()
     )
 
 
@@ -100,7 +103,7 @@ def _unhindered_seconds(settings: Settings, cores: int) -> float:
         return creating
     found = verifications(settings, creating)
     # On one machine Ratify has half of the cores at most: the control plane and the registry take the rest.
-    of_ratify = cores / 2 if local else settings.ratify.replicas * _cores(settings.ratify.cpuLimit)
+    of_ratify = cores / 2 if local else settings.ratify.replicas * max(0.001, quantity(settings.ratify.cpuLimit))
     checked = found.at_registry * max(1, settings.scenario.signatures)
     checking = checked / (known.signatures_per_core_second * of_ratify)
     each = known.verification_seconds if local else known.cluster_verification_seconds
@@ -115,11 +118,6 @@ def _threads(settings: Settings, cores: int) -> int:
         found = machine(settings.cluster.systemVmSize) if settings.platform == "azure" else None
         own = cores if settings.platform == "local" else found.cores if found else model().gatekeeper_cores
     return own * gatekeepers(settings)
-
-
-def _cores(quantity: str) -> float:
-    """Cores of a CPU quantity, such as 500m."""
-    return max(0.001, float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity.rstrip("kMGTPEi")))
 
 
 def _limits(settings: Settings, shared: Settings) -> Mapping[str, Mapping[Category, Limit]]:

@@ -67,10 +67,20 @@ class Serving:
 
 
 def serve(
-    name: str, limits: Mapping[Category, Limit], asked: Mapping[Who, Requests], demand: Demand, *, challenges: bool
+    name: str,
+    limits: Mapping[Category, Limit],
+    asked: Mapping[Who, Requests],
+    demand: Demand,
+    *,
+    challenges: bool = False,
+    identities: bool = True,
 ) -> Serving:
-    """What the limits make of what everybody asks; ``challenges`` says whether a 401 is charged."""
-    buckets = tuple(_buckets(limits, asked, demand, challenges))
+    """What the limits make of what everybody asks.
+
+    ``challenges`` says whether a 401 is charged, ``identities`` whether those who ask are told apart: without logins
+    they are not.
+    """
+    buckets = tuple(_buckets(limits, asked, demand, challenges, identities))
     slowest = max(buckets, key=lambda one: (one.least_seconds, one.share), default=None)
     held_up = slowest is not None and slowest.expected_seconds > demand.unhindered_seconds
     return Serving(
@@ -84,14 +94,15 @@ def serve(
 
 
 def _buckets(
-    limits: Mapping[Category, Limit], asked: Mapping[Who, Requests], demand: Demand, challenges: bool
+    limits: Mapping[Category, Limit], asked: Mapping[Who, Requests], demand: Demand, challenges: bool, identities: bool
 ) -> Iterator[Bucket]:
     together = Requests()
     for requests in asked.values():
         together += requests
     for category, limit in limits.items():
         rows: list[tuple[Who, Requests, int | None]] = [("all", together, limit.registry)]
-        rows += [(who, requests, limit.identity) for who, requests in asked.items()]
+        if identities:
+            rows += [(who, requests, limit.identity) for who, requests in asked.items()]
         for who, requests, per_minute in rows:
             count = requests.charged(category, challenges=challenges)
             if count and per_minute:

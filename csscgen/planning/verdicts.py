@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csscgen.planning.azure import tier
-from csscgen.planning.data import limits
+from csscgen.planning.data import limits, machine
+from csscgen.planning.objects import system_pods
 from csscgen.planning.plans import MODELLED, PUBLISHED, Finding, Planned
+from csscgen.planning.quantities import quantity
 from csscgen.planning.scalability import Threshold
 from csscgen.planning.serving import Bucket, Serving
 from csscgen.planning.words import CATEGORIES, amount, duration, named_bucket
 from infra.settings import Settings
+from infra.settings.azure_limits import FEW_NODES
 from workloads import registries
 
 DAY = 86_400
+GATEKEEPER_CORES, RATIFY_CORES = 0.1, 0.6
+"""That a pod asks for at least, as their charts have it."""
 SMALL = ("XS", "S")
 MOST_SUBJECTS = 2_000
 """Images that Ratify's metrics tell apart: the metric of a verifier has the image as a label, and OpenTelemetry keeps
@@ -66,24 +71,27 @@ def _says(bucket: Bucket | None) -> str:
 
 def _aks(planned: Planned, settings: Settings) -> Iterator[Finding]:
     assert planned.nodes is not None
-    aks, nodes = limits().aks, planned.nodes.total
-    chosen = tier(settings, planned.nodes)
-    if nodes > aks.nodes[chosen]:
-        yield Finding(
-            "cluster.tier",
-            f"{chosen} has at most {amount(aks.nodes[chosen])} nodes, and the plan has {amount(nodes)}; take Standard "
-            "or auto, or fewer nodes.",
-        )
-    if settings.cluster.networkPlugin == "kubenet" and nodes > aks.nodes_kubenet:
-        yield Finding(
-            "cluster.networkPlugin",
-            f"kubenet has at most {aks.nodes_kubenet} nodes, and the plan has {amount(nodes)}; take overlay.",
-        )
-    pods = settings.replicas + nodes
-    if pods > aks.pods:
+    most = limits().aks.pods
+    pods = settings.replicas + system_pods(settings)
+    if pods > most:
         yield Finding(
             "scenario.replicas",
-            f"AKS has at most {amount(aks.pods)} pods in a cluster, and the plan has {amount(pods)}; lower it.",
+            f"AKS has at most {amount(most)} pods in a cluster, and the plan has {amount(pods)}; lower it.",
+        )
+    found = machine(settings.cluster.systemVmSize)
+    if found is None:
+        return
+    gatekeeper, ratify = settings.gatekeeper, settings.ratify
+    webhooks = gatekeeper.replicas + 1  # and the one that audits
+    cores = webhooks * GATEKEEPER_CORES + ratify.replicas * min(RATIFY_CORES, quantity(ratify.cpuLimit))
+    memory = webhooks * quantity(gatekeeper.memoryLimit) + ratify.replicas * quantity(ratify.memoryLimit)
+    there = planned.nodes.system * found.cores, planned.nodes.system * found.gib * 1024.0**3
+    if cores > there[0] or memory > there[1]:
+        yield Finding(
+            "cluster.systemNodes",
+            f"Gatekeeper and Ratify ask for {cores:.1f} cores and {memory / 1024**3:.1f} GiB, and the "
+            f"{planned.nodes.system} nodes of the system have {there[0]} and {amount(there[1] / 1024**3)} in all; "
+            "raise it, or lower gatekeeper.replicas, ratify.replicas or their limits.",
         )
 
 
@@ -215,13 +223,10 @@ def _beyond(row: Threshold) -> str:
 def _azure(planned: Planned, settings: Settings) -> Iterator[Finding]:
     if planned.nodes is None:
         return
-    aks = limits().aks
-    chosen = tier(settings, planned.nodes)
-    advised = aks.nodes_advised.get(chosen)
-    if advised and planned.nodes.total > advised:
+    if tier(settings, planned.nodes) == "Free" and planned.nodes.total > FEW_NODES:
         yield Finding(
             "cluster.tier",
-            f"{chosen} is advised for up to {advised} nodes, and has no SLA and a small API server; take Standard.",
+            f"Free is advised for up to {FEW_NODES} nodes, and has no SLA and a small API server; take Standard.",
         )
     if planned.cost and planned.cost.unknown:
         yield Finding(

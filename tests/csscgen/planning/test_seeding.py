@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import FakeRegistry
 from workloads.negatives import REFUSED_SIGNERS
 
-SCENARIOS = {
+SCENARIOS: dict[str, dict[str, Any]] = {
     "signed": {"containers": 4, "signatures": 3},
     "unsigned": {"containers": 4, "signatures": 0},
     "images of their own": {"containers": 3, "signatures": 2, "shards": 4, "uniqueImages": True},
