@@ -2,9 +2,9 @@
 
 A load test needs thousands of images that are different to a verifier and alike to a node, so that
 each has a digest, and signatures, of its own while nothing but a manifest is pushed for it or pulled
-by it. The digests follow from the image set, the tag, the binary and the kind of machine, not from
-the time or the user, so that a second seeding can see that everything is there. (They also follow
-from zlib's compression; an image made with another zlib replaces its tag and is signed anew.)
+by it. The digests follow from the image set, the tag and the binary, not from the time or the user, so
+that a second seeding can see that everything is there. (They also follow from zlib's compression; an
+image made with another zlib replaces its tag and is signed anew.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import platform
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from workloads.naming import ImageSet
 
 ENTRYPOINT = "/waiter"
 TITLE = "org.opencontainers.image.title"
-ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-"""What platform.machine() says, and how an image config names it (Go's GOARCH)."""
+ARCHITECTURES = {62: "amd64", 183: "arm64"}
+"""The machine in the header of an ELF file (elf.h, e_machine), and how an image config names it (Go's GOARCH)."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,12 @@ class Base:
 
 
 def base(waiter: Path) -> Base:
-    """The layer and config of images that run the static binary ``waiter``.
+    """The layer and config of images that run the static Linux binary ``waiter``, on the machines that it is for.
 
-    Raises UsageError if the binary cannot be read, or the machine it is for has no known name.
+    What csscgen builds is for linux/amd64, on whatever machine: the images run on the nodes of a cluster. For nodes of
+    another kind CSSCGEN_WAITER names one that is built for them. Raises UsageError if the binary cannot be read, or is
+    for no machine that is known here.
     """
-    machine = platform.machine().lower()
-    if machine not in ARCHITECTURES:
-        raise UsageError(
-            f"Images cannot be made on a machine of kind {machine}. "
-            f"Use one of {', '.join(sorted(set(ARCHITECTURES.values())))}."
-        )
     try:
         binary = waiter.read_bytes()
     except OSError as error:
@@ -53,10 +48,16 @@ def base(waiter: Path) -> Base:
             f"The binary of the images, {waiter}, cannot be read: {error.strerror}. "
             "Build it with csscgen tools install."
         ) from error
+    architecture = _architecture(binary)
+    if architecture is None:
+        raise UsageError(
+            f"The binary of the images, {waiter}, is no program for Linux on {' or '.join(ARCHITECTURES.values())}. "
+            "Build it with GOOS=linux, or let csscgen build its own: unset CSSCGEN_WAITER."
+        )
     archive = _tar(binary)
     config = {
         "created": "1970-01-01T00:00:00Z",
-        "architecture": ARCHITECTURES[machine],
+        "architecture": architecture,
         "os": "linux",
         # A user that is not root, so that clusters which enforce the restricted profile run it.
         "config": {"User": "65532:65532", "Entrypoint": [ENTRYPOINT]},
@@ -78,6 +79,13 @@ def image(shared: Base, images: ImageSet, tag: str) -> Content:
         "annotations": {TITLE: f"{images.repository}:{tag}"},
     }
     return Content.of_json(IMAGE_MANIFEST, manifest)
+
+
+def _architecture(binary: bytes) -> str | None:
+    """The architecture that a program is for; None for anything but an ELF file of a known one, little-endian."""
+    if binary[:4] != b"\x7fELF":
+        return None
+    return ARCHITECTURES.get(int.from_bytes(binary[18:20], "little"))
 
 
 def _tar(binary: bytes) -> bytes:

@@ -20,7 +20,7 @@ from infra.engine import OnStep, Outcome, StepEvent
 from infra.engine.types import Known, Op, ignore_step
 from infra.local import tools
 from infra.local.certificates import signing_certificate
-from tests.csscgen.artifacts.conftest import FakeRegistry
+from tests.csscgen.artifacts.conftest import ELF, FakeRegistry
 from tests.csscgen.pods import ready_pod
 from tests.csscgen.servers import PODS, ApiServer, event, in_background, status
 from workloads.errors import EngineError
@@ -165,6 +165,7 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
             "signingKeyFile": str(tmp_path / "key.pem"),
             "signingCertificate": certificate,
             "refusedSigners": refused,
+            "registries": [{"region": "here", "size": "L", "host": registry.host}],
             "targets": {},
         }
         own: dict[str, object] = {
@@ -192,6 +193,6 @@ def stand_in_tools() -> None:
         folder = tools.cache_folder(tool)
         folder.mkdir(parents=True)
         for binary in tool.packages:
-            (folder / binary).write_bytes(b"\x7fELF and so on")
+            (folder / binary).write_bytes(ELF)
         if assets := tools.assets(tool):
             assets.mkdir()

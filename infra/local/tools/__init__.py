@@ -43,6 +43,8 @@ class Tool:
     loopback: tuple[str, str, str] | None = None
     """A file of the module, text in it and what replaces it, where the component would otherwise serve its metrics to
     the whole network: it has no flag for the address. Nothing else of the component is changed."""
+    target: str | None = None
+    """Where the binaries run, as GOOS/GOARCH; None for this machine."""
     optional: bool = False
     """True if a run of the default stacks does without it."""
 
@@ -84,7 +86,8 @@ TOOLS: dict[str, Tool] = {
             version_args=(),
             loopback=("pkg/metrics/prometheus_exporter.go", '":%v"', '"127.0.0.1:%v"'),
         ),
-        Tool("waiter", {"waiter": "ratify-perf/tools/waiter"}, version_args=()),
+        # It runs on nodes, not here: those of AKS, unless somebody names a waiter of their own for others.
+        Tool("waiter", {"waiter": "ratify-perf/tools/waiter"}, version_args=(), target="linux/amd64"),
         Tool(
             "distribution",
             {"registry": "github.com/distribution/distribution/v3/cmd/registry"},
@@ -156,7 +159,8 @@ def cache_root() -> Path:
 
 def cache_folder(tool: Tool) -> Path:
     """The tool's folder in the cache. Its name changes with the pins, the flags and our own sources."""
-    digest = hashlib.sha256(repr((tool.packages, tool.build_args, tool.ldflags, tool.assets, tool.loopback)).encode())
+    made_of = (tool.packages, tool.build_args, tool.ldflags, tool.assets, tool.loopback)
+    digest = hashlib.sha256(repr((*made_of, tool.target) if tool.target else made_of).encode())
     for file in sorted((MODULES / tool.name).iterdir()):
         digest.update(file.read_bytes())
     return cache_root() / f"{tool.name}-{pinned_version(tool) or 'own'}-{digest.hexdigest()[:12]}"

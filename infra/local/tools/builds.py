@@ -150,7 +150,7 @@ def _go(tool: Tool, progress: Progress) -> Path:
 
 
 def _output(tool: Tool, argv: list[str]) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, env=_environment(), check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, env=_environment(tool), check=False)
     if done.returncode:
         raise _failure(tool, done.stderr.splitlines())
     return done.stdout
@@ -159,7 +159,7 @@ def _output(tool: Tool, argv: list[str]) -> str:
 def _lines(tool: Tool, argv: list[str]) -> Iterator[str]:
     """The lines that the command prints as it works; it is ended if the caller stops reading."""
     said: list[str] = []
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=_environment()) as process:
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=_environment(tool)) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:
@@ -181,9 +181,10 @@ def _failure(tool: Tool, said: list[str]) -> ToolError:
     )
 
 
-def _environment() -> dict[str, str]:
+def _environment(tool: Tool) -> dict[str, str]:
     """The caller's environment, without cgo: static binaries need no C compiler here and no libc there."""
-    return {**os.environ, "CGO_ENABLED": "0"}
+    target = dict(zip(("GOOS", "GOARCH"), tool.target.split("/"), strict=True)) if tool.target else {}
+    return {**os.environ, "CGO_ENABLED": "0", **target}
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from csscgen.artifacts.signing import LocalSigner
 from infra.local.certificates import signing_certificate
 from workloads.negatives import REFUSED_SIGNERS
 
+ELF = b"\x7fELF".ljust(18, b"\0") + bytes([62, 0]) + b" and so on"
+"""A stand-in of a program, by its header for x86-64."""
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
@@ -67,7 +69,7 @@ class FakeRegistry:
 
     @web.middleware
     async def _observe(self, request, handler):
-        kind = request.path.split("/")[3]
+        kind = "/".join(request.path.split("/")[3:4])
         self.seen[f"{request.method} {kind}"] += 1
         if self.fault is not None and (answer := await self.fault(request)) is not None:
             return answer
@@ -165,5 +167,5 @@ def refused() -> dict[str, LocalSigner]:
 def waiter(tmp_path: Path) -> Path:
     """A stand-in of the binary: nothing here runs an image."""
     path = tmp_path / "waiter"
-    path.write_bytes(b"\x7fELF and so on")
+    path.write_bytes(ELF)
     return path

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from csscgen.artifacts.images import base, image
+from tests.csscgen.artifacts.conftest import ELF
 from workloads.errors import UsageError
 from workloads.naming import ImageSet
 
@@ -32,6 +33,21 @@ def test_the_config_names_the_uncompressed_layer(waiter):
     assert config["config"]["Entrypoint"] == ["/waiter"]
     assert config["os"] == "linux"
     assert config["architecture"] in {"amd64", "arm64"}
+
+
+@pytest.mark.parametrize(("machine", "architecture"), [(62, "amd64"), (183, "arm64")])
+def test_the_config_names_the_machine_that_the_binary_is_for_and_not_this_one(waiter, machine, architecture):
+    waiter.write_bytes(ELF[:18] + bytes([machine, 0]) + ELF[20:])
+    assert json.loads(base(waiter).config.data)["architecture"] == architecture
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x7fELF", b"#!/bin/sh\n", b"\xcf\xfa\xed\xfe" + bytes(30), ELF[:18] + b"\x28\0"]
+)
+def test_what_no_node_can_run_is_refused(waiter, content):
+    waiter.write_bytes(content)
+    with pytest.raises(UsageError, match="is no program for Linux on amd64 or arm64"):
+        base(waiter)
 
 
 def test_the_manifest_points_at_config_and_layer(waiter):

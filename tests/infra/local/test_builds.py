@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,17 @@ import "fmt"
 
 func main() { fmt.Println("tiny v1.2.3") }
 """
+
+
+@pytest.mark.parametrize(("target", "said"), [(None, "GOOS= GOARCH="), ("linux/amd64", "GOOS=linux GOARCH=amd64")])
+def test_a_tool_is_built_for_the_machine_where_it_runs(workshop, monkeypatch, target, said):
+    monkeypatch.delenv("GOOS", raising=False)
+    monkeypatch.delenv("GOARCH", raising=False)
+    use_go(workshop, monkeypatch, f'echo "GOOS=$GOOS GOARCH=$GOARCH" > "$CALLS.target"; {SUCCEEDS}')
+    tool = replace(TINY, target=target)
+    monkeypatch.setitem(tools.TOOLS, "tiny", tool)
+    builds.install([tool])
+    assert (workshop / "calls.target").read_text().strip() == said
 
 
 @pytest.mark.real
