@@ -4,7 +4,7 @@ It speaks the OCI distribution specification 1.1, and falls back where a registr
 it: to two requests for a blob where one is not taken, and to the referrers tag schema where there is
 no referrers API. It exists because the bulk path of oras is sequential and gives up at a 429; oras
 still parses references. It refuses hosts that are neither loopback nor named by the caller as the
-stack's own: load goes to nobody else's registry.
+stack's own, and those that everybody shares, whoever names them: load goes to nobody else's registry.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from yarl import URL
 
 from analysis.shapes import Fault, entries, fault, items, maybe, text, values
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
-from csscgen.artifacts.logins import read_login
+from csscgen.artifacts.logins import Login, read_login
 from csscgen.artifacts.transport import Answer, Traffic, Transport
 from workloads.errors import RegistryError, UsageError, named, quoted
+from workloads.registries import public_host
 
 CONCURRENCY = 32
 """Requests at a time; more gain nothing against one registry and cost memory."""
@@ -57,8 +58,8 @@ INDEX = entries(
 class RegistryClient:
     """An async context manager for one registry, given as ``host`` or ``host:port``.
 
-    Plain HTTP on loopback, HTTPS with verification otherwise. ``credentials`` is the docker config.json
-    with the login to it, None for a registry that asks for none. Every method raises RegistryError when
+    Plain HTTP on loopback, HTTPS with verification otherwise. ``credentials`` is the login to it, or the
+    docker config.json with it; None for a registry that asks for none. Every method raises RegistryError when
     the registry refuses for good or cannot be reached.
     """
 
@@ -69,10 +70,10 @@ class RegistryClient:
         allowed: Collection[str] = (),
         concurrency: int = CONCURRENCY,
         patience: float = PATIENCE,
-        credentials: Path | None = None,
+        credentials: Path | Login | None = None,
     ) -> None:
         base = own_registry(registry, allowed)
-        login = read_login(credentials, registry) if credentials else None
+        login = read_login(credentials, registry) if isinstance(credentials, Path) else credentials
         self.registry = registry
         self._transport = Transport(base, concurrency=concurrency, patience=patience, login=login)
         self._single_post = True
@@ -255,6 +256,10 @@ def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
         raise UsageError(f"{quoted(told)} is not the address of a registry. Give a host, or host:port.")
     if _is_loopback(match["host"].strip("[]").lower()):
         return URL(f"http://{registry}")
+    if public_host(registry):
+        raise UsageError(
+            f"The registry {named(registry)} is one that everybody shares: no place for load, name your own."
+        )
     if registry in allowed:
         return URL(f"https://{registry}")
     own = ", ".join(sorted(allowed)) or "none beside those on loopback"

@@ -8,6 +8,8 @@ are randomised), so signatures are counted, not compared: too many are as wrong 
 a figure of N signatures per image would be one of another number. What makes an image a negative
 one is counted by its kind.
 
+Signing may take a request to a key vault for each signature; that is done in threads, a few at a time.
+
 At the end everything is read back. A load on images that are not all there measures the errors of
 the preparation, so a mismatch is an error that names what is missing.
 """
@@ -18,6 +20,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,12 +33,15 @@ from analysis.shapes import entries, items, maybe, text, values
 from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
 from csscgen.artifacts.descriptors import EMPTY_CONFIG, Attachment, Content, referrer
 from csscgen.artifacts.images import Base, base, image
+from csscgen.artifacts.logins import Login
 from csscgen.artifacts.negatives import KIND, RECIPES, Material, attach, attachments
 from csscgen.artifacts.signing import SIGNATURE_TYPE, Signer
 from workloads.errors import RegistryError
 from workloads.naming import ImageSet
 from workloads.negatives import KINDS
 
+SIGNING_THREADS = 8
+"""Signatures at a time where another machine makes them: as many as the connections that its client keeps."""
 MOST_PROBLEMS = 10
 """How many images an error names before it counts the rest."""
 
@@ -113,15 +119,15 @@ async def seed(
     concurrency: int = CONCURRENCY,
     patience: float = PATIENCE,
     allowed: Collection[str] = (),
-    credentials: Path | None = None,
+    credentials: Path | Login | None = None,
     on_progress: Callable[[SeedProgress], None] | None = None,
 ) -> SeedReport:
     """Make the registry hold the images of ``sets``, each with the signatures its set asks for.
 
     ``waiter`` is the binary that the images run. ``concurrency`` is in requests, ``patience`` the
     seconds that one request waits in all for a registry that answers 429. ``registry`` must be on
-    loopback, or one of ``allowed``; ``credentials`` is the docker config.json with the login to it, if
-    it asks for one. A set with no signatures makes unsigned images. ``refused`` has the signers of the
+    loopback, or one of ``allowed``; ``credentials`` is the login to it, or the docker config.json with
+    it, if it asks for one. A set with no signatures makes unsigned images. ``refused`` has the signers of the
     kinds of negative images that have one of their own (``REFUSED_SIGNERS``).
 
     Raises UsageError before anything is touched if the registry is not the stack's own or the binary
@@ -134,7 +140,10 @@ async def seed(
     )
     async with client:
         seeding = _Seeding(client, signer, refused, shared, list(dict.fromkeys(sets)), on_progress)
-        await seeding.push(concurrency)
+        try:
+            await seeding.push(concurrency)
+        finally:
+            seeding.threads.shutdown(wait=False, cancel_futures=True)
         pushing = time.monotonic() - started
         await seeding.verify(concurrency)
     return SeedReport(
@@ -169,6 +178,7 @@ class _Seeding:
         self._on_progress = on_progress
         self._done = 0
         self._problems: list[str] = []
+        self.threads = ThreadPoolExecutor(SIGNING_THREADS, "signing")
         self.images = sum(each.containers for each in sets)
         self.signatures = 0
         self.pushed = 0
@@ -229,7 +239,7 @@ class _Seeding:
         missing = [kind for kind, count in counts.items() for _ in range(count - found[kind])]
         if missing:
             material = self._material(wanted)
-            made = [attach(kind, material) for kind in missing]
+            made = await self._attach(missing, material)
             listed = await _together(self._push_attachment(wanted, each) for each in made)
             entries += [referrer(each.manifest) for each in made]
             if not all(listed):
@@ -238,6 +248,13 @@ class _Seeding:
             self.pushed += len(made)
         lacking = [entry["digest"] for entry in entries if _lacks_blob(entry)]
         await _together(self._delete_blobs(wanted, digest) for digest in lacking)
+
+    async def _attach(self, kinds: Sequence[str | None], material: Material) -> list[Attachment]:
+        if not self._signer.remote:
+            return [attach(kind, material) for kind in kinds]
+        loop = asyncio.get_running_loop()
+        calls = [loop.run_in_executor(self.threads, attach, kind, material) for kind in kinds]
+        return list(await asyncio.gather(*calls))
 
     async def _push_attachment(self, wanted: _Image, attachment: Attachment) -> bool:
         await self._client.upload_blob(wanted.repository, attachment.blob)

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from csscgen.artifacts.client import RegistryClient, own_registry
 from csscgen.artifacts.descriptors import IMAGE_LAYER, IMAGE_MANIFEST, Content
+from infra.local.certificates import authority
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import FakeRegistry
 from workloads.errors import RegistryError, UsageError
@@ -194,6 +199,55 @@ async def test_a_refusal_is_final_and_told_in_the_registry_s_words():
 
 
 @asynchronous
+@pytest.mark.parametrize("where", ["", "http://HOST"])
+async def test_an_upload_goes_on_where_the_registry_says_with_its_address_or_without(where):
+    async with FakeRegistry(single_post=False) as registry, RegistryClient(registry.host) as client:
+        location = f"{where.replace('HOST', registry.host)}/v2/{REPOSITORY}/blobs/uploads/1?_state=a%3D%3D"
+        registry.fault = first(1, web.Response(status=202, headers={"Location": location}))
+        await client.upload_blob(REPOSITORY, BLOB)
+        assert (REPOSITORY, BLOB.descriptor.digest) in registry.blobs
+
+
+@asynchronous
+async def test_a_blob_that_is_kept_elsewhere_is_there_and_not_fetched_from_there():
+    """ACR answers a HEAD with 307 to its storage, where a request with its token would be refused."""
+    elsewhere = {"Location": "http://storage.example/blob"}
+    fault = first(1, web.Response(status=307, headers=elsewhere))
+    async with FakeRegistry(fault=fault) as registry, RegistryClient(registry.host) as client:
+        assert await client.blob_exists(REPOSITORY, BLOB.descriptor.digest)
+        assert client.traffic.requests == 1
+
+
+@asynchronous
+async def test_a_registry_whose_certificate_nobody_vouches_for_is_not_talked_to(tmp_path, monkeypatch):
+    """Only what is not on loopback is asked by HTTPS: the name of one that is stands for it."""
+    name = "own.azurecr.example"
+    key, certificate = authority("nobody").issue(name, dns=[name])
+    (tmp_path / "both.pem").write_text(key + certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "both.pem")
+    seen: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.read(1000))
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def resolve(_self: Any, _host: str, port: int = 0, **_: Any) -> list[Any]:
+        found = {"hostname": name, "host": "127.0.0.1", "port": port, "proto": 0, "flags": 0}
+        return [{**found, "family": socket.AF_INET}]
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+    host = f"{name}:{port}"
+    async with server, RegistryClient(host, allowed=[host], patience=0) as client:
+        with pytest.raises(RegistryError, match="the connection failed .*certificate"):
+            await client.blob_exists(REPOSITORY, BLOB.descriptor.digest)
+    assert not any(seen)
+
+
+@asynchronous
 async def test_an_upload_is_not_sent_on_to_another_host():
     location = "http://registry.example/v2/x/blobs/uploads/1"
     fault = first(1, web.Response(status=202, headers={"Location": location}))
@@ -218,6 +272,12 @@ def test_loopback_is_always_allowed_by_plain_http(host):
 def test_a_registry_of_the_stack_is_reached_by_https():
     own = own_registry("own.azurecr.example", ["own.azurecr.example"])
     assert str(own).rstrip("/") == "https://own.azurecr.example"
+
+
+@pytest.mark.parametrize("host", ["mcr.microsoft.com", "docker.io", "index.docker.io:443", "GHCR.io"])
+def test_a_registry_that_everybody_shares_is_refused_whoever_names_it(host):
+    with pytest.raises(UsageError, match="is one that everybody shares: no place for load"):
+        RegistryClient(host, allowed=[host])
 
 
 @pytest.mark.parametrize("host", ["registry.example", "localhost.example:5000", "10.0.0.1:5000"])

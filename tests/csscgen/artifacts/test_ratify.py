@@ -4,67 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from csscgen.artifacts.seeder import SeedReport, seed
 from csscgen.artifacts.signing import LocalSigner
-from infra.local import ratify
 from infra.local.certificates import ORGANIZATION, signing_certificate, signing_subject
-from infra.local.credentials import _CredentialsProvider
 from infra.local.sockets import free_ports
-from infra.settings import Settings
 from tests.csscgen.artifacts.binaries import binary
+from tests.csscgen.artifacts.verifying import Served, counts, credentials, running, verification
 from workloads.naming import ImageSet
 from workloads.negatives import KINDS, REFUSED_SIGNERS
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(__file__).parents[3]
 COMMON_NAME = 'a load, "test" + more; #1'
 """With everything that a trust policy has to quote."""
-
-
-@contextmanager
-def running(argv: list[str], url: str, log: Path):
-    """A registry that answers; it is stopped at the end."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            argv, stdout=output, stderr=output, cwd=ROOT, env=os.environ | {"OTEL_TRACES_EXPORTER": "none"}
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urlopen(url, timeout=5).close()
-                break
-            except (URLError, ConnectionError):
-                assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@dataclass(frozen=True)
-class Served:
-    """A registry that runs, and the docker config.json files of those who log in to it."""
-
-    host: str
-    push: Path | None = None
-    pull: Path | None = None
 
 
 @pytest.fixture(scope="module", params=["emulator", "acr", "no referrers API", "distribution"])
@@ -95,13 +55,6 @@ def registry(request, tmp_path_factory):
     page = "/v2/" if request.param == "distribution" else "/metrics"
     with running(argv, f"http://{served.host}{page}", folder / "log"):
         yield served
-
-
-def credentials(folder: Path, hosts: list[str]) -> dict[str, str]:
-    """The files that a stack makes of its logins."""
-    made = _CredentialsProvider().create({"folder": str(folder / "credentials"), "hosts": hosts}).outs
-    assert made is not None
-    return made
 
 
 @dataclass(frozen=True)
@@ -135,30 +88,8 @@ def signers(request):
 @pytest.fixture
 def verify(tmp_path, signers, registry):
     """Run ``ratify verify`` with the configuration of the stacks; its report."""
-    program = binary("ratify")
-    (tmp_path / "trust.crt").write_text(signers.trust_store)
-    config = ratify.configuration(
-        Settings(),
-        cache=str(tmp_path / "blobs"),
-        certificate=str(tmp_path / "trust.crt"),
-        trust_policy=ratify.trust_policy(signing_subject(COMMON_NAME).rfc4514_string()),
-        login=str(registry.pull) if registry.pull else None,
-    )
-    (tmp_path / "config.json").write_text(json.dumps(config))
-
-    def run(reference: str) -> Any:
-        answer = subprocess.run(
-            [program, "verify", "-c", str(tmp_path / "config.json"), "-s", reference],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={"HOME": str(tmp_path), "RATIFY_LOG_LEVEL": "error"},
-        )
-        start = answer.stdout.find("{")
-        assert start >= 0, f"Ratify printed no report: {answer.stdout}{answer.stderr}"
-        return json.JSONDecoder().raw_decode(answer.stdout[start:])[0]
-
-    return run
+    identity = signing_subject(COMMON_NAME).rfc4514_string()
+    return verification(tmp_path, signers.trust_store, identity, registry.pull)
 
 
 def seeded(registry: Served, waiter: Path, signers: Signers, *sets: ImageSet) -> SeedReport:
@@ -209,12 +140,6 @@ def test_ratify_pays_for_each_operation_with_a_challenge_and_a_token(registry, w
     assert changed['registry_requests_total{category="list_referrers",status="200"}'] == pages
     assert changed['registry_requests_total{category="read",status="307"}'] == 3
     assert changed['registry_data_requests_total{status="200"}'] == 3
-
-
-def counts(host: str) -> dict[str, float]:
-    with urlopen(f"http://{host}/metrics", timeout=5) as answer:
-        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def refusals(verdict: dict[str, Any]) -> list[str]:
