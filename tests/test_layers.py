@@ -31,7 +31,7 @@ MAY_IMPORT = {
         "infra.policy.rules",
     ),
 }
-LATE = {"pulumi", "pulumi_kubernetes", "aiohttp", "kubernetes", "pyarrow", "rich"}
+LATE = {"pulumi", "pulumi_kubernetes", "aiohttp", "azure", "kubernetes", "pyarrow", "rich"}
 
 
 def sources(package: str) -> list[Path]:

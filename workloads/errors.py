@@ -8,6 +8,7 @@
     ├── ProcessError             1: a local process did not start, or ended on its own
     ├── EngineError              1: the program, or a resource, failed
     ├── RegistryError            1: a registry refused, or could not be reached
+    ├── AzureError               1: Azure refused, or could not be reached
     ├── ClusterError             1: the Kubernetes API refused, or could not be reached
     ├── CollectError             1: metrics or logs could not be had
     ├── PlanError                3: what is asked for cannot work; nothing was touched
@@ -114,6 +115,10 @@ class EngineError(ProjectError):
 
 class RegistryError(ProjectError):
     """A registry refused a request for good, or could not be reached."""
+
+
+class AzureError(ProjectError):
+    """Azure refused a request or a login for good, or could not be reached."""
 
 
 class ClusterError(ProjectError):

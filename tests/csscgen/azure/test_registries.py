@@ -1,0 +1,120 @@
+"""The login to ACR, against the emulator's own exchange of tokens, and against registries that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+from azure.identity import CredentialUnavailableError
+
+from csscgen.artifacts.client import RegistryClient
+from csscgen.artifacts.logins import Login
+from csscgen.azure.registries import SCOPE, USER, login
+from infra.local.registry.access import Access
+from infra.local.registry.identities import Identity
+from infra.local.registry.service import Registry
+from infra.local.registry.tokens import Tokens
+from tests.csscgen.artifacts.asynchronous import asynchronous
+from tests.csscgen.artifacts.conftest import FakeRegistry
+from tests.csscgen.artifacts.test_logins import BLOB, Emulated
+from tests.csscgen.azure.vaults import TOKEN, Credential
+from workloads.errors import AzureError, RegistryError, UsageError
+
+PUSH = Identity("push", frozenset({"pull", "push", "metadata_read"}), aad_token=TOKEN)
+
+
+class Acr(Emulated):
+    """An emulated registry that knows who comes from Azure, and nobody by a password."""
+
+    def restart(self) -> None:
+        access = Access({"push": PUSH}, Tokens(self.host, 60), anonymous=False)
+        self.registry = Registry(self._size, "eastus2", access=access)
+
+
+@asynchronous
+async def test_a_token_of_azure_becomes_a_login(tmp_path):
+    who = Credential()
+    async with Acr(tmp_path) as there:
+        made = await asyncio.to_thread(login, there.host, who, tenant="a-tenant")
+        async with RegistryClient(there.host, credentials=made) as client:
+            await client.upload_blob("one", BLOB)
+            assert await client.blob_exists("one", BLOB.descriptor.digest)
+    assert (made.user, who.scopes) == (USER, [SCOPE])
+    assert TOKEN not in made.password and made.password not in repr(made)
+
+
+@asynchronous
+async def test_an_identity_that_the_registry_does_not_know_is_told(tmp_path):
+    stranger = "somebody-else-s-token"
+    async with Acr(tmp_path) as there:
+        with pytest.raises(RegistryError, match="it answered 401. Give it AcrPush on the registry") as raised:
+            await asyncio.to_thread(login, there.host, Credential(stranger))
+    assert stranger not in str(raised.value)
+
+
+class NoCredential(Credential):
+    def get_token(self, *scopes: str, **_: Any) -> Any:
+        raise CredentialUnavailableError("nothing is configured")
+
+
+def test_without_a_login_to_azure_the_registry_is_not_asked():
+    with pytest.raises(AzureError, match="logging in to the registry 127.0.0.1:9: no login to it works"):
+        login("127.0.0.1:9", NoCredential())
+
+
+@pytest.mark.parametrize("host", ["own.azurecr.example", "mcr.microsoft.com", "user@own.azurecr.example"])
+def test_a_token_goes_to_registries_of_the_stack_only(host):
+    who = Credential()
+    with pytest.raises(UsageError):
+        login(host, who, allowed=["other.azurecr.example", "mcr.microsoft.com"])
+    assert not who.scopes
+
+
+@asynchronous
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"refresh_token": 5}', r'{"refresh_token": "a\nb"}', '{"refresh_token": ""}']
+)
+async def test_an_answer_that_is_no_token_is_told(body):
+    async def fault(_request: web.Request) -> web.Response:
+        return web.Response(text=body)
+
+    async with Exchange(fault) as registry:
+        with pytest.raises(RegistryError, match="something that is no refresh token") as raised:
+            await asyncio.to_thread(login, registry.host, Credential())
+    assert TOKEN not in str(raised.value)
+
+
+@asynchronous
+async def test_a_busy_registry_is_waited_for_and_a_broken_one_is_told():
+    answers = [web.Response(status=429, headers={"Retry-After": "0"}), web.json_response({"refresh_token": "good"})]
+
+    async def busy(_request: web.Request) -> web.Response:
+        return answers.pop(0)
+
+    async def broken(_request: web.Request) -> web.Response:
+        return web.Response(status=404, text=TOKEN)
+
+    async with Exchange(busy) as registry:
+        assert await asyncio.to_thread(login, registry.host, Credential()) == Login(USER, "good")
+    async with Exchange(broken) as registry:
+        with pytest.raises(RegistryError, match="failed at POST /oauth2/exchange: it answered 404") as raised:
+            await asyncio.to_thread(login, registry.host, Credential())
+    assert TOKEN not in str(raised.value)
+
+
+class Exchange(FakeRegistry):
+    """A registry that answers every request by a function; an async context manager."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self._by = answer
+
+    @web.middleware
+    async def _observe(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        assert (request.method, request.path) == ("POST", "/oauth2/exchange")
+        form = await request.post()
+        assert (form["grant_type"], form["service"], form["access_token"]) == ("access_token", self.host, TOKEN)
+        answer: web.StreamResponse = await self._by(request)
+        return answer
