@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from infra.faults import schedule_problems
 from infra.settings import azure_limits
 from workloads.errors import named
+from workloads.negatives import KINDS as NEGATIVES
+from workloads.negatives import REFUSED_SIGNERS
 from workloads.negatives import problems as negatives_problems
 from workloads.registries import public_host
 from workloads.sizes import SYSTEM_PODS, pods_per_node
@@ -65,6 +67,14 @@ def _scenario(settings: Settings) -> Iterator[Contradiction]:
         yield (
             ("scenario.negatives", "scenario.signatures"),
             "scenario.negatives: with scenario.signatures 0 every image is unsigned as it is; set one or the other.",
+        )
+    foreign = [kind for kind in REFUSED_SIGNERS if scenario.negatives.get(kind)]
+    if foreign and settings.platform == "azure":
+        others = ", ".join(kind for kind in NEGATIVES if kind not in REFUSED_SIGNERS)
+        yield (
+            ("scenario.negatives", "platform"),
+            f"scenario.negatives: on Azure nobody signs but the key vault, so there are no images of the kind "
+            f"{' or '.join(foreign)}; leave that out, the others are {others}.",
         )
 
 

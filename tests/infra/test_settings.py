@@ -132,6 +132,7 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
         for subject, keys in (
             ("azure", ("location", "tags")),
             ("registry", ("regions", "sku", "anonymousPull")),
+            ("scenario", ("negatives",)),
             ("cluster", ("maxPods", "zones", "tier", "networkPlugin")),
         ):
             for key in keys:
@@ -229,6 +230,17 @@ def test_the_shares_of_negative_images_are_checked_against_the_workloads():
 def test_negative_images_need_signatures_to_differ_from_unsigned_ones():
     (problem,) = problems(scenario={"signatures": 0, "negatives": {"expired": 1}})
     assert problem.startswith("scenario.negatives: with scenario.signatures 0 every image is unsigned as it is")
+
+
+def test_images_that_take_a_signer_of_their_own_are_none_of_azure_s():
+    shares = {"wrong-ca": 0.5, "expired": 0.25, "revoked": 0}
+    (problem,) = problems(platform="azure", scenario={"shards": 4, "negatives": shares})
+    assert problem == (
+        "scenario.negatives: on Azure nobody signs but the key vault, so there are no images of the kind wrong-ca; "
+        "leave that out, the others are unsigned, tampered-manifest, tampered-envelope, expired, wrong-subject, "
+        "missing-blob, sbom."
+    )
+    assert read(scenario={"shards": 4, "negatives": shares}).scenario.negatives == shares
 
 
 @pytest.mark.parametrize(
