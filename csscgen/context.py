@@ -92,6 +92,9 @@ OUTPUTS = entries(
         "metricsClient": maybe(entries({"ca": text, "certificate": items(text)})),
         "refusedSigners": values(_FILES),
         "credentials": maybe(values(text)),
+        "registries": items(entries({"size": text, "host": text})),
+        "vault": entries({"uri": text}),
+        **dict.fromkeys(("certificateName", "trustedIdentity", "tenantId"), text),
         "audit": maybe(entries({"log": text, "old_files": number})),
     },
 )

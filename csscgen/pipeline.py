@@ -23,6 +23,7 @@ from csscgen.guarding import Guard, guarded
 from csscgen.journal import Story
 from csscgen.resuming import Watched, gap
 from csscgen.runs import Run
+from csscgen.seeding import seed
 from csscgen.stackfiles import parse_changes, read
 from infra.engine.locks import stack_lock
 from infra.settings import Settings
@@ -38,7 +39,7 @@ def _up(context: Context, _record: Run) -> None:
 
 
 def _seed(context: Context, record: Run) -> None:
-    seeded = steps.seed(context)
+    seeded = seed(context)
     record.artifacts = record.artifacts or seeded  # of a resumed run: what was pushed, and not what was found
 
 

@@ -1,16 +1,14 @@
-"""The steps of a run that have to do with the stack itself: tools, up, seed, destroy. Each can be run alone."""
+"""The steps of a run that have to do with the stack itself: tools, up, destroy. Each can be run alone."""
 
 from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from csscgen import sharing
 from csscgen.context import Context, needed_tools
-from csscgen.interruptions import run
 from csscgen.stackfiles import Stack
 from infra.engine import StepEvent
 from infra.engine.state import FILE
@@ -18,9 +16,6 @@ from infra.local import tools
 from infra.local.running import end_all
 from infra.local.sockets import is_free, owner, release
 from workloads.errors import EngineError, UsageError
-
-if TYPE_CHECKING:
-    from csscgen.artifacts.signing import Signer
 
 
 def check(context: Context) -> None:
@@ -100,40 +95,6 @@ def bring_up(context: Context, *, temporary: bool = False) -> None:
                 context.engine.up(shared.name, shared.config, _teller(context))
     without = context.changed(load={"start": False}) if shared else context
     context.engine.up(context.stack.name, without.stack.config, _teller(context))
-
-
-def seed(context: Context) -> dict[str, Any]:
-    """Brings the scenario's images and signatures into its registry and verifies them; returns what was done."""
-    from csscgen.artifacts.seeder import SeedProgress, seed
-
-    shared = context.shared_outputs()
-    sets = context.settings.plan.image_sets
-    in_use = {images.variant for images in sets}
-    refused = {kind: who for kind, who in shared["refusedSigners"].items() if kind in in_use}
-
-    logins = shared.get("credentials")
-
-    def tell(progress: SeedProgress) -> None:
-        context.progress.update(f"{progress.stage} {progress.done} of {progress.images} images")
-
-    report = run(
-        seed(
-            sets,
-            registry=str(context.outputs()["registry"]),
-            signer=_signer(shared["signingKeyFile"], shared["signingCertificate"]),
-            refused={kind: _signer(who["keyFile"], who["certificate"]) for kind, who in refused.items()},
-            waiter=tools.path("waiter"),
-            credentials=Path(logins["push"]) if logins else None,
-            on_progress=tell,
-        )
-    )
-    return asdict(report)
-
-
-def _signer(key_file: str, certificate: str) -> Signer:
-    from csscgen.artifacts.signing import LocalSigner
-
-    return LocalSigner(Path(key_file).read_bytes().decode(errors="replace"), certificate)
 
 
 def destroy(context: Context, *, shared: bool) -> None:

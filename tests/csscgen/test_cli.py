@@ -129,10 +129,14 @@ def test_a_stack_without_a_scenario_is_refused(untouched: Path, csscgen: Csscgen
     assert "has no scenario" in said.err
 
 
-@pytest.mark.parametrize("command", ["load", "collect", "artifacts seed"])
-def test_what_needs_a_stack_that_is_up_says_how_to_bring_it_up(untouched: Path, csscgen: Csscgen, command: str):
+@pytest.mark.parametrize(
+    ("command", "lacking"), [("load", "local-smoke"), ("collect", "local-smoke"), ("artifacts seed", "local-shared")]
+)
+def test_what_needs_a_stack_that_is_up_says_how_to_bring_it_up(
+    untouched: Path, csscgen: Csscgen, command: str, lacking: str
+):
     said = csscgen(*command.split(), *SMOKE)
-    assert said == (2, "", "Error: Stack local-smoke is not up. `csscgen up --stack local-smoke` brings it up.\n")
+    assert said == (2, "", f"Error: Stack {lacking} is not up. `csscgen up --stack local-smoke` brings it up.\n")
 
 
 def test_destroying_what_is_not_there_is_fine_every_time(untouched: Path, csscgen: Csscgen):
