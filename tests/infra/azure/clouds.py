@@ -49,13 +49,20 @@ FUNCTIONS: dict[str, Any] = {
 }
 
 
+def identifier(kind: str, name: str, group: str) -> str:
+    """The id of a resource: of a group, or of one that is in it."""
+    where = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}"
+    return where if kind == "ResourceGroup" else f"{where}/providers/Microsoft.Some/{kind}/{name}"
+
+
 class Remembered(Remembering):
     """What Azure would have answered."""
 
     def create(self, inputs: Properties, _timeout: float | None) -> Made:
         name = next(str(inputs[key]) for key in NAMES if key in inputs)
         kind = self._type.rpartition(":")[2]
-        return Made(f"/{kind}/{name}", {**inputs, "name": name, **self._more(kind, name, inputs)})
+        made = identifier(kind, name, str(inputs.get("resourceGroupName", "")))
+        return Made(made, {**inputs, "name": name, **self._more(kind, name, inputs)})
 
     def _more(self, kind: str, name: str, inputs: Any) -> Properties:
         match kind:

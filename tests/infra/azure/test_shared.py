@@ -8,11 +8,11 @@ import pytest
 
 from infra.azure.roles import ROLES
 from infra.local.certificates import ORGANIZATION
-from tests.infra.azure.clouds import CALLER, TENANT
+from tests.infra.azure.clouds import CALLER, TENANT, identifier
 from workloads.errors import UsageError
 
 PUSH = "principal of ratify-perf-shared-push"
-NAMES = {identifier: name for name, identifier in ROLES.items()}
+NAMES = {definition: name for name, definition in ROLES.items()}
 
 
 def grants(declared):
@@ -104,9 +104,13 @@ def test_runs_are_told_all_they_need(shared):
     }
     for registry in outputs["registries"]:
         assert registry["host"] == f"{registry['name']}.azurecr.io"
-        assert registry["id"] == f"/Registry/{registry['name']}"
+        assert registry["id"] == identifier("Registry", registry["name"], outputs["resourceGroup"])
     name = outputs["vault"]["name"]
-    assert outputs["vault"] == {"name": name, "id": f"/Vault/{name}", "uri": f"https://{name}.vault.azure.net/"}
+    assert outputs["vault"] == {
+        "name": name,
+        "id": identifier("Vault", name, outputs["resourceGroup"]),
+        "uri": f"https://{name}.vault.azure.net/",
+    }
     assert outputs["pushIdentity"] == {"clientId": "client of ratify-perf-shared-push", "principalId": PUSH}
     assert outputs["trustedIdentity"] == f"x509.subject: CN=ratify-perf,O={ORGANIZATION},ST=WA,C=US"
 
