@@ -19,9 +19,8 @@ from infra.azure import naming
 from infra.azure.tags import tags
 from infra.kubernetes.inside import Placement
 from infra.settings import Settings
-from infra.settings.azure_limits import FEW_NODES
+from infra.settings.aks import OUTBOUND_ADDRESSES, load_pools, tier
 
-POOL_NODES = 1_000
 SYSTEM_MAX_PODS = 110
 """Of a node of the system, which is no dimension of the test."""
 ON_SYSTEM = Placement(
@@ -33,26 +32,9 @@ POD_CIDR = "10.32.0.0/11"
 """8,192 times the /24 of a node: AKS' own default, a /16, ends at 256 nodes."""
 SERVICE_CIDR, DNS_ADDRESS = "10.0.0.0/16", "10.0.0.10"
 """The subnet of the nodes is AKS' own, 10.224.0.0/16."""
-OUTBOUND_ADDRESSES = 2
-"""Of the NAT gateway: 64,512 connections each to one registry, for whichever node has need of them. A load balancer
-would give each node a fixed share, of 64 ports at 702 nodes, and Ratify's requests would time out for want of ports."""
 GROWING = pulumi.CustomTimeouts(create="2h", update="2h", delete="2h")
 QUERIES_PER_SECOND, BURST = 100, 200
 """To the API server, from the one who declares the workloads."""
-
-
-def load_pools(settings: Settings) -> list[int]:
-    """The nodes of each pool of the load: as few pools as can be, of nearly the same size."""
-    nodes = settings.nodes - settings.cluster.systemNodes
-    count = -(-nodes // POOL_NODES)
-    return [nodes // count + (index < nodes % count) for index in range(count)]
-
-
-def tier(settings: Settings) -> str:
-    """The tier of the API server: one that fits the nodes, if none is set."""
-    if settings.cluster.tier != "auto":
-        return settings.cluster.tier
-    return "Free" if settings.nodes <= FEW_NODES else "Standard"
 
 
 class Cluster(pulumi.ComponentResource):
@@ -60,9 +42,9 @@ class Cluster(pulumi.ComponentResource):
 
     aks: containerservice.ManagedCluster
     pools: list[containerservice.AgentPool]
-    kubelet: pulumi.Output[str]
+    kubelet: pulumi.Output[str | None]
     """The principal that pulls images on the nodes."""
-    issuer: pulumi.Output[str]
+    issuer: pulumi.Output[str | None]
     """Who issues the tokens of service accounts."""
     kubeconfig: pulumi.Output[str]
     inside: k8s.Provider
@@ -73,8 +55,10 @@ class Cluster(pulumi.ComponentResource):
         super().__init__("ratify-perf:azure:Cluster", name, None, opts)
         self.aks = self._aks(settings, group)
         self.pools = self._pools(settings, group)
-        self.kubelet = self.aks.identity_profile.apply(lambda known: str((known or {})["kubeletidentity"].object_id))
-        self.issuer = self.aks.oidc_issuer_profile.apply(lambda known: str(known and known.issuer_url))
+        self.kubelet = self.aks.identity_profile.apply(
+            lambda known: known["kubeletidentity"].object_id if known else None
+        )
+        self.issuer = self.aks.oidc_issuer_profile.apply(lambda known: known.issuer_url if known else None)
         self.kubeconfig = self._kubeconfig(group)
         self.inside = k8s.Provider(
             "kubernetes",

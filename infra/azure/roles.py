@@ -45,7 +45,7 @@ def assign(
     role: str,
     *,
     scope: pulumi.Input[str],
-    principal: pulumi.Input[str],
+    principal: pulumi.Input[str | None],
     principal_type: PrincipalType,
     opts: pulumi.ResourceOptions,
 ) -> authorization.RoleAssignment:

@@ -23,8 +23,7 @@ KUBENET_NODES = 400
 SUBNET_ADDRESSES = 65_531
 """Of the subnet that AKS makes, a /16 of which Azure keeps 5."""
 FREE_NODES = 1_000
-"""Of a cluster whose API server is of tier Free; it should have no more than 10."""
-FEW_NODES = 10
+"""Of a cluster whose API server is of tier Free."""
 MOST_TAGS = 50
 TAG_NAME, TAG_VALUE = 512, 256
 """Characters."""

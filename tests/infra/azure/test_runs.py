@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra.azure.clusters import load_pools
 from infra.engine import select
 from infra.engine.values import Secret
 from infra.settings import Settings
+from infra.settings.aks import load_pools
 from tests.infra.azure.clouds import CALLER, ISSUER, KEY, KUBECONFIG, KUBELET, SUBSCRIPTION, TENANT
 from tests.infra.azure.test_shared import grants
 from tests.infra.stacks import ROOT
