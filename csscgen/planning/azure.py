@@ -8,10 +8,8 @@ from math import ceil
 from csscgen.planning.data import Machine, limits, machine, model, prices
 from csscgen.planning.objects import Nodes
 from infra.settings import Settings
-from infra.settings.azure_limits import FEW_NODES
+from infra.settings.aks import OUTBOUND_ADDRESSES, tier
 
-OUTBOUND_ADDRESSES = 2
-"""Of the NAT gateway of a run's stack."""
 REGIONAL = "cores"
 """The quota of all cores of a region ("Total Regional vCPUs") by the name that the usage list gives it."""
 
@@ -63,13 +61,6 @@ class Cost:
     """VM sizes without a price."""
 
 
-def tier(settings: Settings, nodes: Nodes) -> str:
-    """The tier of the API server."""
-    if settings.cluster.tier != "auto":
-        return settings.cluster.tier
-    return "Free" if nodes.total <= FEW_NODES else "Standard"
-
-
 def quotas(settings: Settings, nodes: Nodes) -> list[Quota]:
     """What is needed of each quota: a row per family, and one for the region."""
     location = settings.azure.location
@@ -118,7 +109,7 @@ def cost(settings: Settings, shared: Settings, nodes: Nodes, run_seconds: float)
     unknown = tuple(dict.fromkeys(size for found, size, _ in machines if found is None))
     own = sum(found.usd_per_hour * count for found, _, count in machines if found)
     rest = (
-        known.aks_per_hour[tier(settings, nodes)]
+        known.aks_per_hour[tier(settings)]
         + known.nat_gateway_per_hour
         + OUTBOUND_ADDRESSES * known.public_address_per_hour
         + nodes.total * known.os_disk_per_hour

@@ -17,7 +17,6 @@ _SIZE = re.compile(r"Standard_(?P<family>[A-Z]+)(?P<cores>[0-9]+)(?P<features>[a
 class Aks:
     """Limits of Azure Kubernetes Service."""
 
-    nodes_per_pool: int
     pods: int
     put_burst: int
     put_per_minute: int

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from csscgen.artifacts.negatives import attachments
-from csscgen.planning.data import limits
 from infra.settings import Settings
+from infra.settings.aks import load_pools
 from workloads.sizes import SYSTEM_PODS
 
 AGGREGATED_EVENTS = 25
@@ -77,7 +77,7 @@ def nodes(settings: Settings) -> Nodes:
         total=total,
         system=system,
         load=load,
-        load_pools=_pools(load) if settings.platform == "azure" else (load,),
+        load_pools=tuple(load_pools(settings)) if settings.platform == "azure" else (load,),
         most_pods_per_node=ceil(settings.replicas / load) if load else 0,
         simulated=settings.platform == "local",
     )
@@ -99,9 +99,3 @@ def system_pods(settings: Settings) -> int:
     """Pods of AKS' own, and those of Gatekeeper and Ratify."""
     own = settings.gatekeeper.replicas + 1 + settings.ratify.replicas
     return settings.nodes * SYSTEM_PODS + own if settings.platform == "azure" else 0
-
-
-def _pools(load: int) -> tuple[int, ...]:
-    """Nodes of each load pool: as few pools as AKS allows, filled evenly."""
-    count = ceil(load / limits().aks.nodes_per_pool)
-    return tuple(load // count + (index < load % count) for index in range(count)) if count else ()

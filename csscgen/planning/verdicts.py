@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from csscgen.planning.azure import tier
 from csscgen.planning.data import limits, machine
 from csscgen.planning.objects import system_pods
 from csscgen.planning.plans import MODELLED, PUBLISHED, Finding, Planned
@@ -13,7 +12,7 @@ from csscgen.planning.scalability import Threshold
 from csscgen.planning.serving import Bucket, Serving
 from csscgen.planning.words import CATEGORIES, amount, duration, named_bucket
 from infra.settings import Settings
-from infra.settings.azure_limits import FEW_NODES
+from infra.settings.aks import FEW_NODES, tier
 from workloads import registries
 
 DAY = 86_400
@@ -223,7 +222,7 @@ def _beyond(row: Threshold) -> str:
 def _azure(planned: Planned, settings: Settings) -> Iterator[Finding]:
     if planned.nodes is None:
         return
-    if tier(settings, planned.nodes) == "Free" and planned.nodes.total > FEW_NODES:
+    if tier(settings) == "Free" and planned.nodes.total > FEW_NODES:
         yield Finding(
             "cluster.tier",
             f"Free is advised for up to {FEW_NODES} nodes, and has no SLA and a small API server; take Standard.",
