@@ -23,6 +23,9 @@ TEXTS = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.|\"auth\": *\"[A-Za-z0-9+/=]{8,}\""
 )
 """What only a secret has in it, whatever its name."""
+DRAWN_IN_CLEAR = ("random:index/randomId:RandomId", "random:index/randomString:RandomString")
+"""Their values are in the state in clear, and in the id, which nothing can mark."""
+KEY = re.compile(r"(^|[-_])(key|password|passphrase|secret|token)([-_]|$)")
 KUBERNETES_SECRET = "kubernetes:core/v1:Secret"
 
 
@@ -58,6 +61,14 @@ def looks_secret(path: Path, value: Any, platform: Platform) -> bool:
     return platform != "local" and bool(path) and NAMES.fullmatch(path[-1]) is not None
 
 
-RULES = (Rule("secrets-are-marked", "What looks like a secret is marked as one.", _inputs, pack=False),)
+def _drawn(resource: Resource, _platform: Platform) -> Iterator[str]:
+    if resource.type in DRAWN_IN_CLEAR and KEY.search(resource.name):
+        yield f"{resource} draws what is to be a secret, and keeps it in clear: draw a RandomPassword or RandomBytes."
+
+
+RULES = (
+    Rule("secrets-are-marked", "What looks like a secret is marked as one.", _inputs, pack=False),
+    Rule("secrets-are-drawn-as-such", "Nothing secret is drawn by what keeps it in clear.", _drawn),
+)
 OUTPUTS = "secret-outputs"
 """The name of the rule about outputs."""

@@ -115,6 +115,11 @@ def _id(inputs: Properties) -> Made:
     return Made(url, outputs)
 
 
+def _bytes(inputs: Properties) -> Made:
+    blob = secrets.token_bytes(_int(inputs, "length"))
+    return Made("none", {"base64": base64.b64encode(blob).decode(), "hex": blob.hex()})
+
+
 def _uuid(_inputs: Properties) -> Made:
     text = str(uuid.uuid4())
     return Made(text, {"result": text})
@@ -141,7 +146,8 @@ _DRAWS: dict[str, Callable[[Properties], Made]] = {
     "RandomPassword": _password,
     "RandomString": _text,
     "RandomId": _id,
+    "RandomBytes": _bytes,
     "RandomUuid": _uuid,
     "RandomInteger": _integer,
 }
-_SECRETS = {"RandomPassword": ("result", "bcryptHash")}
+_SECRETS = {"RandomPassword": ("result", "bcryptHash"), "RandomBytes": ("base64", "hex")}

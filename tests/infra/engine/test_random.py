@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import uuid
 
 import pytest
@@ -42,6 +43,13 @@ def test_passwords_are_secret_and_have_no_telling_id():
     made = draw("Password", length=12)
     assert made.id == "none" and len(made.outputs["result"]) == 12
     assert "result" in random.make("random:index/randomPassword:RandomPassword").secret_outputs({})
+
+
+def test_bytes_are_secret_and_have_no_telling_id():
+    made = draw("Bytes", length=16)
+    assert made.id == "none" and len(made.outputs["hex"]) == 32
+    assert bytes.fromhex(made.outputs["hex"]) == base64.b64decode(made.outputs["base64"])
+    assert {"hex", "base64"} <= random.make("random:index/randomBytes:RandomBytes").secret_outputs({})
 
 
 def test_ids_agree_with_each_other():

@@ -92,6 +92,7 @@ CASES = [
         (VAULT, {**TAGGED, "properties": {**BY_ROLES, "accessPolicies": [{}]}}),
         "has access policies",
     ),
+    ("secrets-are-drawn-as-such", ("random:index/randomId:RandomId", {"byteLength": 16}, "a-signing-key"), "in clear"),
     ("secrets-are-marked", (RELEASE, {"values": {"redis": {"password": "x"}}}), "values.redis.password"),
     ("secrets-are-marked", ("pulumi:providers:kubernetes", {"kubeconfig": "[unknown]"}), "at kubeconfig"),
     ("secrets-are-marked", ("kubernetes:core/v1:Secret", {"stringData": {"a": "b"}}), "stringData.a in clear"),
@@ -119,12 +120,14 @@ SILENT = [
     ("kubernetes:core/v1:Secret", {"stringData": {"a": "[secret]"}}),
     ("kubernetes:core/v1:Secret", {"data": "[secret]"}),
     ("pulumi:providers:kubernetes", {"kubeconfig": "[secret]"}),
+    ("random:index/randomString:RandomString", {"length": 8}, "monkey-suffix"),
+    ("random:index/randomBytes:RandomBytes", {"length": 16}, "signing-key"),
     ("kubernetes:core/v1:PersistentVolume", {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}),
 ]
 
 
-def broken(kind, inputs, platform="azure", protect=False, retain_on_delete=False):
-    resource = Resource(kind, "it", inputs, "urn:it", protect, retain_on_delete)
+def broken(kind, inputs, name="it", platform="azure", protect=False, retain_on_delete=False):
+    resource = Resource(kind, name, inputs, "urn:it", protect, retain_on_delete)
     return list(violations([resource], {}, platform))
 
 
@@ -135,7 +138,9 @@ def test_a_rule_names_what_breaks_it_and_no_other_rule_does(rule, resource, word
     assert any(words in each.message for each in found)
     for each in found:
         assert each.urn == "urn:it"
-        assert each.message.startswith(f"it ({resource[0]}) ") and each.message.endswith(".")
+        assert each.message.startswith(
+            f"{'it' if len(resource) < 3 else resource[2]} ({resource[0]}) "
+        ) and each.message.endswith(".")
 
 
 @pytest.mark.parametrize("resource", SILENT)
@@ -169,7 +174,7 @@ def test_an_option_that_keeps_a_resource_breaks_a_rule(protect, retain):
 )
 def test_the_stack_s_registries_are_those_of_its_platform(platform, image, ok):
     kind, inputs = running(image)
-    assert (broken(kind, inputs, platform) == []) is ok
+    assert (broken(kind, inputs, platform=platform) == []) is ok
 
 
 def test_what_is_plain_http_off_azure_is_the_user_s_business():
