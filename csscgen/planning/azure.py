@@ -32,11 +32,13 @@ class Throttles:
     pool_puts: int
     """PUT ManagedCluster and AgentPool; each cluster and pool has a bucket of its own."""
     pool_put_burst: int
+    pool_puts_per_minute: int
     scale_steps: int
     """Steps in which AKS advises to reach the nodes."""
     scale_pause_seconds: int
     arm_writes: int
     arm_write_burst: int
+    arm_writes_per_second: int
     addresses: int
     """Addresses of the subnet; pods have some of their own where the network is not an overlay."""
     pod_cidr_prefix: int | None
@@ -54,6 +56,8 @@ class Cost:
     nodes_usd_per_hour: float | None
     shared_usd_per_day: float
     """The registries of the shared stack, which stay."""
+    signing_usd: float
+    """Once for each registry: a signature is an operation of the Key Vault."""
     hours: float
     """From the first resource to the last one's removal."""
     run_usd: float | None
@@ -88,10 +92,12 @@ def throttles(settings: Settings, nodes: Nodes) -> Throttles:
     return Throttles(
         pool_puts=1 + len(nodes.load_pools),
         pool_put_burst=known.aks.put_burst,
+        pool_puts_per_minute=known.aks.put_per_minute,
         scale_steps=max(1, ceil(nodes.load / known.aks.scale_step_nodes)),
         scale_pause_seconds=known.aks.scale_pause_seconds,
         arm_writes=model().arm_writes + len(nodes.load_pools),
         arm_write_burst=known.arm.write_burst,
+        arm_writes_per_second=known.arm.writes_per_second,
         addresses=nodes.total + (pods if plugin == "azure" else 0),
         pod_cidr_prefix=None if plugin == "azure" else 24 - (nodes.total - 1).bit_length(),
     )
@@ -102,8 +108,8 @@ def registries_per_day(shared: Settings) -> float:
     return len(shared.registry.regions) * prices().registry_per_day[shared.registry.sku]
 
 
-def cost(settings: Settings, shared: Settings, nodes: Nodes, run_seconds: float) -> Cost:
-    """What a run of so many seconds costs, with its making and removing."""
+def cost(settings: Settings, shared: Settings, nodes: Nodes, signatures: int, run_seconds: float) -> Cost:
+    """What a run of so many seconds costs, with its making and removing, and the signatures for it."""
     known = prices()
     machines = list(_machines(settings, nodes))
     unknown = tuple(dict.fromkeys(size for found, size, _ in machines if found is None))
@@ -116,6 +122,7 @@ def cost(settings: Settings, shared: Settings, nodes: Nodes, run_seconds: float)
     )
     pauses = (throttles(settings, nodes).scale_steps - 1) * limits().aks.scale_pause_seconds
     hours = (model().provision_seconds + pauses + run_seconds + model().remove_seconds) / 3600
+    signing = signatures / 10_000 * known.key_vault_per_10000_operations
     hourly = None if unknown else round(own + rest, 2)
     return Cost(
         as_of=known.as_of,
@@ -123,8 +130,9 @@ def cost(settings: Settings, shared: Settings, nodes: Nodes, run_seconds: float)
         usd_per_hour=hourly,
         nodes_usd_per_hour=None if unknown else round(own, 2),
         shared_usd_per_day=round(registries_per_day(shared), 2),
+        signing_usd=round(signing, 2),
         hours=round(hours, 2),
-        run_usd=None if hourly is None else round(hourly * hours, 2),
+        run_usd=None if hourly is None else round(hourly * hours + signing, 2),
         unknown=unknown,
     )
 

@@ -45,7 +45,6 @@ class Scalability:
     pods_per_namespace: int
     deployments_per_namespace: int
     events: int
-    objects_of_a_type: int
     bytes_of_a_type: int
     churn_per_second: int
 
@@ -68,7 +67,6 @@ class Prices:
 
     as_of: str
     region: str
-    currency: str
     aks_per_hour: Mapping[str, float]
     registry_per_day: Mapping[str, float]
     key_vault_per_10000_operations: float
@@ -97,7 +95,8 @@ class Model:
     cached_pods_per_second: float
     job_updates: float
     refusals_per_throttled: float
-    refusals_by_pressure: float
+    pods_under_way: int
+    full_pressure: float
     wasted_by_pressure: float
     cluster_verification_seconds: float
     cluster_pods_per_second: float
@@ -107,6 +106,7 @@ class Model:
     remove_seconds: float
     bytes_per_pod: int
     bytes_per_container: int
+    bytes_per_event: int
     writes_per_pod: int
     revisions_per_pod: int
     arm_writes: int

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from csscgen.planning import azure, scalability
+from csscgen.planning.cautions import warnings
 from csscgen.planning.data import machine, model
 from csscgen.planning.objects import Nodes, nodes, objects
 from csscgen.planning.plans import MODELLED, PUBLISHED, Asked, Planned
+from csscgen.planning.problems import problems
 from csscgen.planning.pulls import pulls
 from csscgen.planning.quantities import quantity
 from csscgen.planning.requests import Requests, gatekeepers, login, of_run, verifications
 from csscgen.planning.seeding import seeding
 from csscgen.planning.serving import Demand, Serving, Who, serve
-from csscgen.planning.verdicts import problems, warnings
 from infra.settings import Settings
 from workloads import registries
 from workloads.registries import Category, Limit
@@ -59,7 +60,7 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
             planned,
             quotas=tuple(azure.quotas(settings, placed)),
             throttles=azure.throttles(settings, placed),
-            cost=azure.cost(settings, shared, placed, planned.expected_seconds),
+            cost=azure.cost(settings, shared, placed, made.attachments, planned.expected_seconds),
         )
     planned = replace(planned, problems=tuple(problems(planned, settings, shared)))
     return replace(planned, warnings=tuple(warnings(planned, settings, shared)))
@@ -83,6 +84,7 @@ def _asked(settings: Settings, shared: Settings, placed: Nodes, cores: int) -> A
         concurrency=_threads(settings, cores),
         deadline_seconds=settings.ratify.verificationTimeoutMs / 1000,
         verifications=max(1, found.at_registry // settings.scenario.containers),
+        workloads=settings.scenario.shards,
     )
     return Asked(
         login=login(settings, shared),

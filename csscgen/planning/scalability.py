@@ -54,6 +54,7 @@ def thresholds(settings: Settings, objects: Objects, nodes: Nodes) -> list[Thres
         Threshold("pods per node", nodes.most_pods_per_node, _per_node(settings), "cluster.maxPods"),
         Threshold("namespaces", objects.namespaces, tested.namespaces, "scenario.namespaces"),
         Threshold("pods per namespace", pods_in_one, tested.pods_per_namespace, "scenario.namespaces"),
+        Threshold("bytes of pods", _pods_bytes(settings, objects), tested.bytes_of_a_type, "scenario.containers"),
         Threshold("events", objects.events, tested.events, "scenario.containers"),
     ]
     if objects.replica_sets:
@@ -63,10 +64,14 @@ def thresholds(settings: Settings, objects: Objects, nodes: Nodes) -> list[Thres
 
 
 def etcd_bytes(settings: Settings, objects: Objects) -> int:
-    """What etcd keeps of the pods between two compactions: a guess within a factor of 2."""
+    """What etcd keeps of pods and events between two compactions; a cluster's may be twice as much."""
     known = model()
-    pod = known.bytes_per_pod + settings.scenario.containers * known.bytes_per_container
-    return objects.pods * pod * known.revisions_per_pod
+    return _pods_bytes(settings, objects) * known.revisions_per_pod + objects.events * known.bytes_per_event
+
+
+def _pods_bytes(settings: Settings, objects: Objects) -> int:
+    known = model()
+    return objects.pods * (known.bytes_per_pod + settings.scenario.containers * known.bytes_per_container)
 
 
 def _per_node(settings: Settings) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from csscgen.artifacts.negatives import RECIPES, attachments
-from csscgen.planning.data import model
+from csscgen.planning.data import limits, model
 from csscgen.planning.requests import Requests
 from infra.settings import Settings
 
@@ -57,7 +57,10 @@ def seeding(settings: Settings, shared: Settings) -> Seeding:
         # The first request is refused, and a token is good for a whole repository.
         total += Requests(oauth=len(settings.plan.image_sets), read_challenges=1)
     manifests = images + attached
-    return Seeding(images, attached, manifests, total, manifests / model().manifests_per_second)
+    seconds = manifests / model().manifests_per_second
+    if shared.registry_kind == "acr":
+        seconds = max(seconds, attached / limits().vault_signatures_per_second)
+    return Seeding(images, attached, manifests, total, seconds)
 
 
 def _page(shared: Settings) -> int:

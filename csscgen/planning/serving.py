@@ -31,6 +31,8 @@ class Demand:
     deadline_seconds: float = 0
     """After which a verification is given up."""
     verifications: int = 0
+    workloads: int = 1
+    """Each has a controller of its own that creates its pods."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +122,22 @@ def _bucket(category: Category, who: Who, count: int, per_minute: int, demand: D
     known = model()
     pressure = _pressure(count, refill, demand)
     wasted = known.wasted_by_pressure * min(1.0, pressure)
-    refusals = min(known.refusals_per_throttled, known.refusals_by_pressure * pressure)
+    refusals = known.refusals_per_throttled * min(1.0, pressure / known.full_pressure) ** 3
     expected = empty_at + throttled / ((1 - wasted) * refill)
     return Bucket(category, who, count, per_minute, least, expected, round(throttled * refusals))
 
 
 def _pressure(count: int, refill: float, demand: Demand) -> float:
     """Requests that are waiting at once, in what the bucket gives within a verification's deadline."""
+    under_way = min(demand.concurrency, model().pods_under_way * demand.workloads)
+    return under_way * of_one(count, refill * 60, demand)
+
+
+def of_one(count: int, per_minute: float, demand: Demand) -> float:
+    """What one verification asks of a bucket, in what the bucket gives within its deadline.
+
+    With more than 1 no verification succeeds on an empty bucket.
+    """
     if not (demand.verifications and demand.deadline_seconds):
         return 0.0
-    waiting = demand.concurrency * count / demand.verifications
-    return waiting / (refill * demand.deadline_seconds)
+    return count / demand.verifications / (per_minute / 60 * demand.deadline_seconds)

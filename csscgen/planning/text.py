@@ -146,8 +146,10 @@ def _azure(planned: Planned) -> list[str]:
         lines += _row(
             "AKS and ARM",
             [
-                f"clusters and pools made {throttles.pool_puts} (each has a burst of {throttles.pool_put_burst})",
-                f"ARM writes about {throttles.arm_writes} of a burst of {throttles.arm_write_burst}",
+                f"clusters and pools made {throttles.pool_puts}",
+                f"each takes a burst of {throttles.pool_put_burst} PUTs and {throttles.pool_puts_per_minute} a minute",
+                f"ARM writes about {throttles.arm_writes} of a burst of {throttles.arm_write_burst} "
+                f"and {throttles.arm_writes_per_second} a second",
                 f"steps advised {throttles.scale_steps}",
                 f"addresses of the subnet {amount(throttles.addresses)}",
                 *([f"pod CIDR /{throttles.pod_cidr_prefix} or larger"] if throttles.pod_cidr_prefix else []),
@@ -172,7 +174,7 @@ def _control_plane(planned: Planned) -> list[str]:
         tested = f"of {limits().kubernetes.churn_per_second} for which its SLOs hold"
         lines += _row("API server", [f"{pace} {tested}", f"writes about {amount(planned.api.writes)}"])
     if planned.etcd_bytes is not None:
-        kept = f"about {amount(planned.etcd_bytes / 1e6)} MB of pods between two compactions"
+        kept = f"about {amount(planned.etcd_bytes / 1e6)} MB of pods and events between two compactions"
         lines += _row("etcd", [kept, f"{limits().etcd_bytes / 1e9:.0f} GB at most"])
     return lines
 
@@ -196,6 +198,7 @@ def _of_run(cost: Cost) -> list[str]:
     return [
         f"{money(cost.usd_per_hour)} an hour",
         f"nodes {money(cost.nodes_usd_per_hour)}",
+        f"signing by Key Vault {money(cost.signing_usd)}",
         f"{cost.hours:.1f} h with making and removing",
         f"in all {money(cost.run_usd)}",
     ]

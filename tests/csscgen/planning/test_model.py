@@ -22,6 +22,12 @@ MEASURED: dict[str, tuple[dict[str, Any], int, int]] = {
     "no logins": ({"registry": {"size": "XS", "login": "off"}}, 1_415, 204),
     "three replicas": ({**XS, "ratify": {"mode": "ha-without-dapr", "replicas": 3}}, 3_235, 579),
     "few containers": ({**XS, "scenario": {"replicas": 150, "containers": 4, "signatures": 3}}, 198, 96),
+    "many signatures": ({**XS, "scenario": {"replicas": 160, "containers": 2, "signatures": 25}}, 407, 48),
+    "four threads": (
+        {**XS, "scenario": {"replicas": 100, "containers": 5, "signatures": 2}, "gatekeeper": {"maxServingThreads": 4}},
+        197,
+        71,
+    ),
     "many threads": ({**XS, "scenario": {"replicas": 40}, "gatekeeper": {"maxServingThreads": 8}}, 252, 61),
 }
 
@@ -30,7 +36,8 @@ MEASURED: dict[str, tuple[dict[str, Any], int, int]] = {
 def test_what_was_measured_is_expected(run):
     subjects, throttled, seconds = MEASURED[run]
     (served,) = planned("local", **subjects).served
-    assert served.bottleneck and served.bottleneck.category == "list_referrers"
+    assert served.bottleneck
+    assert served.bottleneck.category == ("read" if run == "many signatures" else "list_referrers")
     assert served.least_seconds <= seconds
     assert served.expected_seconds == pytest.approx(seconds, rel=0.15)
     assert served.expected_429s == pytest.approx(throttled, rel=0.25)

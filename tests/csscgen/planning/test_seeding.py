@@ -14,7 +14,7 @@ from csscgen.planning.seeding import seeding
 from infra.local.certificates import signing_certificate
 from infra.settings import Settings
 from tests.csscgen.artifacts.asynchronous import asynchronous
-from tests.csscgen.artifacts.conftest import FakeRegistry
+from tests.csscgen.artifacts.conftest import ELF, FakeRegistry
 from workloads.negatives import REFUSED_SIGNERS
 
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -40,7 +40,7 @@ async def test_the_registry_sees_the_requests_that_were_planned(case, single_pos
     settings = Settings.read(config, "a test")
     shared = Settings.read({"platform": platform, "registry": {"login": "off"}}, "a test")
     waiter = tmp_path / "waiter"
-    waiter.write_bytes(random.Random(0).randbytes(200_000))  # larger than what one request may hold
+    waiter.write_bytes(ELF + random.Random(0).randbytes(200_000))  # larger than what one request may hold
     names = [None, *REFUSED_SIGNERS]
     signers = {name: LocalSigner(*signing_certificate("ec-p256", str(name))) for name in names}
     async with FakeRegistry(single_post=single_post) as registry:

@@ -103,6 +103,14 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"scenario": {"size": "M"}, "registry": {"size": "XS"}, "load": {"deadlineSeconds": 3_600}},
         "by the model of size XS the registry takes 79 min at least",
     ),
+    "a pod that asks for more than there is in time": (
+        {"platform": "local", "registry": {"size": "XS"}, "scenario": {"replicas": 20, "containers": 25}},
+        "once it is empty pods come in only after pauses",
+    ),
+    "Jobs on a registry that throttles": (
+        {"platform": "local", "registry": {"size": "XS"}, "scenario": {"workload": "job", "shards": 5}},
+        "may come to a standstill",
+    ),
     "a deadline that is tight": (
         {"platform": "local", "registry": {"size": "XS"}, "load": {"deadlineSeconds": 500}},
         "the run is expected to take 9 min",

@@ -1,97 +1,23 @@
-"""What of a plan cannot work, and what may not: sentences that name the setting and say what to change."""
+"""What of a plan may go wrong, or mislead: sentences that name the setting and say why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from csscgen.planning.data import limits, machine
-from csscgen.planning.objects import system_pods
-from csscgen.planning.plans import MODELLED, PUBLISHED, Finding, Planned
-from csscgen.planning.quantities import quantity
+from csscgen.planning.data import limits
+from csscgen.planning.plans import PUBLISHED, Finding, Planned
+from csscgen.planning.problems import says
 from csscgen.planning.scalability import Threshold
-from csscgen.planning.serving import Bucket, Serving
+from csscgen.planning.serving import Serving, of_one
 from csscgen.planning.words import CATEGORIES, amount, duration, named_bucket
 from infra.settings import Settings
 from infra.settings.aks import FEW_NODES, tier
 from workloads import registries
 
-DAY = 86_400
-GATEKEEPER_CORES, RATIFY_CORES = 0.1, 0.6
-"""That a pod asks for at least, as their charts have it."""
 SMALL = ("XS", "S")
 MOST_SUBJECTS = 2_000
 """Images that Ratify's metrics tell apart: the metric of a verifier has the image as a label, and OpenTelemetry keeps
 2,000 series of an instrument."""
-
-
-def problems(planned: Planned, settings: Settings, shared: Settings) -> Iterator[Finding]:
-    """Why a run's plan cannot work."""
-    for serving in planned.served[:1]:
-        yield from _too_slow(serving, settings, shared)
-    for serving in planned.seeded[:1]:
-        if serving.least_seconds > DAY:
-            yield Finding(
-                "scenario.signatures",
-                f"seeding takes {duration(serving.least_seconds)} at least, more than a day: "
-                f"{_says(serving.bottleneck)}. Lower scenario.signatures or scenario.shards, or share images "
-                "(scenario.uniqueImages: off).",
-            )
-    if planned.nodes and settings.platform == "azure":
-        yield from _aks(planned, settings)
-
-
-def _too_slow(serving: Serving, settings: Settings, shared: Settings) -> Iterator[Finding]:
-    deadline = settings.load.deadlineSeconds
-    if serving.least_seconds <= deadline:
-        return
-    change = [f"raise it to {round(serving.expected_seconds * 1.25 / 60 + 1) * 60} or more"]
-    if not settings.ratify.cache:
-        change.append("leave Ratify's caches on (ratify.cache)")
-    if serving.limits == MODELLED and settings.registry.size != "L":
-        change.append("take a larger registry (registry.size)")
-    if serving.limits == PUBLISHED:
-        more = "" if shared.registry.sku == "Premium" else "take registry.sku Premium, "
-        change.append(f"{more}have Microsoft raise the registry's limit")
-    yield Finding(
-        "load.deadlineSeconds",
-        f"the registry cannot serve the run within {duration(deadline)}: it takes {duration(serving.least_seconds)} at "
-        f"least, as {_says(serving.bottleneck)}. Either {', or '.join(change)}.",
-    )
-
-
-def _says(bucket: Bucket | None) -> str:
-    if bucket is None:
-        return "its buckets are empty"
-    return (
-        f"{amount(bucket.requests)} requests are charged to {named_bucket(bucket)}, which admits "
-        f"{amount(bucket.per_minute)} a minute"
-    )
-
-
-def _aks(planned: Planned, settings: Settings) -> Iterator[Finding]:
-    assert planned.nodes is not None
-    most = limits().aks.pods
-    pods = settings.replicas + system_pods(settings)
-    if pods > most:
-        yield Finding(
-            "scenario.replicas",
-            f"AKS has at most {amount(most)} pods in a cluster, and the plan has {amount(pods)}; lower it.",
-        )
-    found = machine(settings.cluster.systemVmSize)
-    if found is None:
-        return
-    gatekeeper, ratify = settings.gatekeeper, settings.ratify
-    webhooks = gatekeeper.replicas + 1  # and the one that audits
-    cores = webhooks * GATEKEEPER_CORES + ratify.replicas * min(RATIFY_CORES, quantity(ratify.cpuLimit))
-    memory = webhooks * quantity(gatekeeper.memoryLimit) + ratify.replicas * quantity(ratify.memoryLimit)
-    there = planned.nodes.system * found.cores, planned.nodes.system * found.gib * 1024.0**3
-    if cores > there[0] or memory > there[1]:
-        yield Finding(
-            "cluster.systemNodes",
-            f"Gatekeeper and Ratify ask for {cores:.1f} cores and {memory / 1024**3:.1f} GiB, and the "
-            f"{planned.nodes.system} nodes of the system have {there[0]} and {amount(there[1] / 1024**3)} in all; "
-            "raise it, or lower gatekeeper.replicas, ratify.replicas or their limits.",
-        )
 
 
 def warnings(planned: Planned, settings: Settings, shared: Settings) -> Iterator[Finding]:
@@ -118,17 +44,31 @@ def _throttled(serving: Serving, planned: Planned, settings: Settings) -> Iterat
         yield Finding(
             "registry.size",
             f"expect 429s, about {amount(serving.expected_429s)}, and refused pods that controllers try again: "
-            f"{_says(serving.bottleneck)}, {first} of them at once.",
+            f"{says(serving.bottleneck)}, {first} of them at once.",
         )
+        if settings.scenario.workload == "job":
+            yield Finding(
+                "scenario.workload",
+                "what is expected of a registry that throttles was measured with Deployments; the Jobs' pods that end "
+                "are verified again and compete with those to come, and a run may come to a standstill.",
+            )
     if planned.asked is None or planned.nodes is None:
         return
+    for bucket in serving.buckets:
+        if bucket is serving.bottleneck and of_one(bucket.requests, bucket.per_minute, planned.asked.demand) > 1:
+            yield Finding(
+                "scenario.containers",
+                f"one pod asks {named_bucket(bucket)} for more than it gives within Ratify's deadline: once it is "
+                "empty pods come in only after pauses, and all takes longer than is expected here. Lower it, or take "
+                "a larger registry.",
+            )
     # A node pulls when its first pod comes, and the first pods are spread over all nodes.
     arriving = planned.nodes.load * planned.asked.demand.unhindered_seconds / settings.replicas
     for bucket in serving.buckets:
         if bucket.who == "kubelets" and bucket.requests > bucket.per_minute * (1 + arriving / 60):
             yield Finding(
                 "cluster.nodes",
-                f"the nodes' pulls are throttled as well: {_says(bucket)}, and all nodes have their first pod after "
+                f"the nodes' pulls are throttled as well: {says(bucket)}, and all nodes have their first pod after "
                 f"{duration(arriving)}; pods wait in ImagePullBackOff.",
             )
 
@@ -207,7 +147,7 @@ def _scale(planned: Planned, settings: Settings) -> Iterator[Finding]:
     if planned.etcd_bytes is not None and planned.etcd_bytes > limits().etcd_bytes / 2:
         yield Finding(
             "scenario.replicas",
-            f"etcd keeps about {planned.etcd_bytes / 1e9:.1f} GB of the pods between two compactions, of "
+            f"etcd keeps about {planned.etcd_bytes / 1e9:.1f} GB of pods and events between two compactions, of "
             f"{limits().etcd_bytes / 1e9:.0f} GB; lower it, or scenario.containers.",
         )
 
