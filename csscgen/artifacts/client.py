@@ -130,9 +130,15 @@ class RegistryClient:
     async def delete_blob(self, repository: str, digest: str) -> None:
         """Delete a blob; one that is not there is fine. RegistryError where the registry deletes none."""
         url = self._url(self._container(repository).get_blob_url(digest))
-        answer = await self._transport.request(
-            "DELETE", url, expect=(200, 202, 204, 404, 405), scope=_scope(repository)
-        )
+        try:
+            answer = await self._transport.request(
+                "DELETE", url, expect=(200, 202, 204, 404, 405), scope=_scope(repository)
+            )
+        except RegistryError as error:
+            raise RegistryError(
+                f"{error} Images of the kind missing-blob need the right to delete: on Azure the role AcrDelete (in "
+                "ABAC mode Container Registry Repository Contributor)."
+            ) from error
         if answer.status == 405:
             raise RegistryError(
                 f"The registry {self.registry} deletes no blobs (405), without which images of the kind missing-blob "

@@ -142,6 +142,15 @@ async def test_a_login_that_is_not_enough_is_told(tmp_path, user, password, said
 
 
 @asynchronous
+async def test_a_login_without_the_right_to_delete_is_told_what_needs_it(tmp_path):
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, credentials=there.login()) as client:
+        await client.upload_blob("one", BLOB)
+        with pytest.raises(RegistryError, match=r"it answered 40[13].* the kind missing-blob need the right to delete"):
+            await client.delete_blob("one", BLOB.descriptor.digest)
+        assert await client.blob_exists("one", BLOB.descriptor.digest)
+
+
+@asynchronous
 async def test_a_registry_that_asks_for_a_login_and_gets_none_is_told(tmp_path):
     async with Emulated(tmp_path) as there, RegistryClient(there.host) as client:
         with pytest.raises(RegistryError, match="it answered 401; it asks for a login, and there is none for it"):
