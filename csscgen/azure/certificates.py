@@ -146,9 +146,10 @@ def _create(
             "set signing.certificateName to another name."
         ) from error
     started = time.monotonic()
+    tell(what)
     while not poller.done():
-        tell(f"{what}: {poller.status()}, {time.monotonic() - started:.0f} s")
         poller.wait(1)
+        tell(f"{what}: {poller.status()}, {time.monotonic() - started:.0f} s")
     made = poller.result()
     if isinstance(made, KeyVaultCertificate):
         return made

@@ -56,9 +56,7 @@ def told(what: str, needs: str) -> Iterator[None]:
     try:
         yield
     except azure.ClientAuthenticationError as error:  # CredentialUnavailableError is one
-        code = re.search(r"AADSTS\d+", str(error))
-        why = f" ({code[0]})" if code else ""
-        raise AzureError(f"Azure failed at {what}: no login to it works{why}. {LOG_IN}.") from None
+        raise AzureError(f"Azure failed at {what}: no login to it works{_cause(str(error))}. {LOG_IN}.") from None
     except azure.HttpResponseError as error:
         # One without a status is about an answer that could not be read.
         refusal = _refusal(error, needs) if error.status_code else f"its library raised {type(error).__name__}."
@@ -97,6 +95,15 @@ def code_of(error: HttpResponseError) -> str:
 
 def _may_be_soon(error: HttpResponseError) -> bool:
     return error.status_code == 403 and code_of(error) in ("ForbiddenByRbac", "Forbidden", "")
+
+
+def _cause(text: str) -> str:
+    """What Microsoft Entra ID said to a login, or that it cannot be reached; nothing if there was none to try."""
+    if code := re.search(r"AADSTS\d+", text):
+        return f" (Microsoft Entra ID answered {code[0]})"
+    # By its name: where there is a number, it was looked for whether this is a machine of Azure's.
+    host = re.search(r"host='([a-z][a-z0-9.-]+)'", text)
+    return f" ({host[1]} cannot be reached)" if host else ""
 
 
 def _refusal(error: HttpResponseError, needs: str) -> str:

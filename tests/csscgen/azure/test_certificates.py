@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -67,8 +69,13 @@ def test_it_is_made_once_and_then_taken(algorithm: Any):
 
 def test_what_is_awaited_is_told():
     told: list[str] = []
-    ensure(Vault(pending=2), tell=told.append)
-    assert any(line.startswith("making the certificate signing: inprogress, ") for line in told)
+    vault = Vault(pending=2)
+    transport = vault.transport()
+    transport.sleep = lambda duration: time.sleep(duration / 100)  # type: ignore[method-assign]
+    certificates.ensure(SHARED, SIGNING, Credential(), tell=told.append, transport=transport)
+    assert told[0] == "making the certificate signing"
+    later = [line.removeprefix(told[0]) for line in told[1:]]
+    assert later and all(re.fullmatch(r": (inprogress|completed), \d+ s", line) for line in later)
 
 
 @pytest.mark.parametrize("common_name", ["ratify-perf", 'a load, "test" + more; #1', " padded ", "a  b", "x=y", "<&>"])

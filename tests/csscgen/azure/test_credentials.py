@@ -50,7 +50,15 @@ def test_the_chain_without_any_login_is_one_sentence_and_no_paragraph_of_the_lib
         (CredentialUnavailableError(f"EnvironmentCredential: {SECRET}"), "no login to it works. Log in"),
         (
             ClientAuthenticationError(f"AADSTS7000215: Invalid client secret provided {SECRET}"),
-            r"no login to it works \(AADSTS7000215\). Log in",
+            r"no login to it works \(Microsoft Entra ID answered AADSTS7000215\). Log in",
+        ),
+        (
+            ClientAuthenticationError(f"Failed: HTTPSConnection(host='login.example', port=443): {SECRET}"),
+            r"no login to it works \(login.example cannot be reached\). Log in",
+        ),
+        (
+            ClientAuthenticationError(f"Failed: HTTPConnection(host='169.254.169.254', port=80): {SECRET}"),
+            "no login to it works. Log in",
         ),
         (DecodeError(SECRET), "its library raised DecodeError"),
     ],
