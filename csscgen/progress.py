@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from analysis.formats import seconds
+
 EVERY_SECONDS = 10.0
 BAR_WIDTH = 24
 
@@ -69,10 +71,15 @@ class Progress:
         try:
             yield
         except BaseException:
-            self.say(f"✗ {name} failed after {time.monotonic() - started:.1f} s")
+            self.say(f"✗ {name} failed after {_duration(time.monotonic() - started)}")
             raise
         else:
-            self.say(f"✓ {name} in {time.monotonic() - started:.1f} s")
+            self.say(f"✓ {name} in {_duration(time.monotonic() - started)}")
         finally:
             if self._status is not None:
                 self._status.stop()
+
+
+def _duration(value: float) -> str:
+    """Tenths of a second as long as they can be of interest."""
+    return f"{value:.1f} s" if value < 120 else seconds(value)
