@@ -141,6 +141,11 @@ def open_context(
             "refers to it, such as local-S."
         )
     chosen = select(engine, root=root, state=state)  # type: ignore[arg-type]  # click has checked the choice
+    if chosen.name == "cli" and instance_of(state):
+        raise UsageError(
+            "Instances are of the embedded engine: the Pulumi CLI knows a stack by its name alone. Use --engine "
+            "embedded, or a stack file of its own for each."
+        )
     return Context(root, state, stack, chosen, Progress(quiet=quiet), tuple(words))
 
 

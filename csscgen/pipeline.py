@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from csscgen import recovering, runs, steps
+from csscgen.checking import check
 from csscgen.collecting import collect
 from csscgen.context import Context
 from csscgen.driving import drive
@@ -27,7 +28,7 @@ from csscgen.seeding import seed
 from csscgen.stackfiles import parse_changes, read
 from infra.engine.locks import stack_lock
 from infra.settings import Settings
-from workloads.errors import UsageError
+from workloads.errors import InUseError, UsageError
 
 
 def _tools(context: Context, record: Run) -> None:
@@ -53,7 +54,7 @@ def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
     ``keep`` leaves the stack up. Raises ProjectError of the step that failed, after the report is written and the
     stack is gone; KeyboardInterrupt likewise.
     """
-    steps.check(context)
+    check(context)
     with exclusive(context), guarded(context) as guard:
         _check_left(context)
         record, context = begin(context, guard)
@@ -67,6 +68,11 @@ def resume(context: Context, name: str | None, *, keep: bool = False) -> dict[st
     """
     with exclusive(context):
         record = _resumable(context, name)
+        if record.engine["name"] != context.engine.name:
+            raise UsageError(
+                f"Run {record.id} cannot be resumed with the engine {context.engine.name}, which does not know its "
+                f"stack: it was begun with --engine {record.engine['name']}."
+            )
         story, before = Story.read(record.folder), Watched.read(record.folder)
         context = _as_it_was(context, record)
         if before is not None and not all(context.engine.outputs(stack.name) for stack in context.stacks):
@@ -169,8 +175,9 @@ def _to_the_end(context: Context, record: Run, guard: Guard, work: Callable[[], 
         raise
     finally:
         guard.stand_down()
+        theirs = isinstance(sys.exc_info()[1], InUseError)
         try:
-            if not keep:
+            if not (keep or theirs):  # a stack that somebody else is working on is theirs, whatever it has of ours
                 with _afterwards(context), record.phase(context.progress, "destroy"):
                     steps.destroy(context, shared=False)
         finally:

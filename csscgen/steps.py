@@ -3,76 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from csscgen import sharing
+from csscgen import remains, sharing
+from csscgen.awaiting import Awaiting
 from csscgen.context import Context, needed_tools
 from csscgen.stackfiles import Stack
-from infra.engine import StepEvent
 from infra.engine.state import FILE
 from infra.local import tools
 from infra.local.running import end_all
-from infra.local.sockets import is_free, owner, release
-from workloads.errors import EngineError, UsageError
-
-
-def check(context: Context) -> None:
-    """Refuses what cannot work, before anything is touched. Raises UsageError."""
-    stack = context.stack
-    if stack.settings.platform == "azure" and context.engine.name != "cli":
-        raise UsageError(
-            f"Stack {stack.name} is on Azure, and making it needs the Pulumi CLI, which is not on PATH. Install it, "
-            "or take a local stack."
-        )
-    if stack.settings.platform == "kubeconfig":
-        raise UsageError(f"Stack {stack.name} has platform kubeconfig, which this version cannot make; local is one.")
-    for each in filter(None, (stack.shared, stack)):
-        if not context.engine.exists(each.name):
-            _check_ports(each)
-    if stack.shared:
-        made = context.engine.outputs(stack.shared.name).get("declared")
-        if made is not None and made != stack.shared.settings.shared_part:
-            raise UsageError(
-                f"Stack {stack.shared.name} is up already, made with {made}, and what is asked for differs. Destroy it "
-                f"(`csscgen destroy --stack {stack.shared.name}`), take it as it is, or take stacks of your own with "
-                "--instance NAME."
-            )
-
-
-def _check_ports(stack: Stack) -> None:
-    settings = stack.settings
-    if stack.shared:
-        fixed = {
-            "cluster.apiServerPort": settings.cluster.apiServerPort,
-            "gatekeeper.port": settings.gatekeeper.port,
-            "ratify.port": settings.ratify.port,
-        }
-    else:
-        first = settings.registry.port
-        fixed = {f"registry.port of {r.name}": first and first + i for i, r in enumerate(settings.registry.regions)}
-    for key, port in fixed.items():
-        other = owner(port) if port else None
-        if other is not None:
-            raise UsageError(
-                f"Port {port}, which {key} of stack {stack.name} asks for, is reserved for the stack in {other}. "
-                "Destroy that one, set another port, or 0 for a free one."
-            )
-        if port and not is_free(port):
-            raise UsageError(
-                f"Port {port}, which {key} of stack {stack.name} asks for, is busy on 127.0.0.1. End what listens "
-                "there, set another port, or 0 for a free one."
-            )
+from infra.local.sockets import release
+from workloads.errors import EngineError
 
 
 def install_tools(context: Context) -> dict[str, str | None]:
     """Finds or builds the real binaries; returns the version of each."""
     from infra.local.tools import builds
 
-    if context.settings.platform != "local":
-        return {}
-    needed = needed_tools(context.settings, (context.stack.shared or context.stack).settings)
+    if context.settings.platform == "local":
+        needed = needed_tools(context.settings, (context.stack.shared or context.stack).settings)
+    else:  # the rest is in the cluster: only seeding is done here
+        needed = tools.select(["waiter"])
     builds.install(
         needed,
         lambda tool, what, done, total: context.progress.count(
@@ -86,15 +39,36 @@ def install_tools(context: Context) -> dict[str, str | None]:
 def bring_up(context: Context, *, temporary: bool = False) -> None:
     """Brings up the shared stack if it is not up, then the stack without its load.
 
-    ``temporary`` says that a shared stack which is brought up for it goes with its last user.
+    ``temporary`` says that a shared stack which is brought up for it goes with its last user. Azure's never does: it is
+    made once for a subscription, and others use it from elsewhere.
     """
     shared = context.stack.shared
     if shared:
-        with sharing.joined(context, temporary=temporary) as lacking:
+        stays = shared.settings.platform == "azure"
+        with sharing.joined(context, temporary=temporary and not stays) as lacking:
             if lacking:
-                context.engine.up(shared.name, shared.config, _teller(context))
+                _up(context, shared.name, shared.config)
+        _ensure_certificate(context)
     without = context.changed(load={"start": False}) if shared else context
-    context.engine.up(context.stack.name, without.stack.config, _teller(context))
+    _up(context, context.stack.name, without.stack.config)
+    if not shared:
+        _ensure_certificate(context)
+
+
+def _ensure_certificate(context: Context) -> None:
+    """Makes the signing certificate in the shared stack's vault if it is not there: Ratify's stack reads it."""
+    stack = context.stack.shared or context.stack
+    if stack.settings.platform != "azure":
+        return
+    from csscgen.azure import certificates, credentials
+
+    with credentials.credential() as login:
+        certificates.ensure(context.shared_outputs(), stack.settings.signing, login, tell=context.progress.update)
+
+
+def _up(context: Context, stack: str, config: Mapping[str, object]) -> None:
+    with Awaiting(context.progress.update) as awaiting:
+        context.engine.up(stack, config, awaiting.follow)
 
 
 def destroy(context: Context, *, shared: bool) -> None:
@@ -124,26 +98,18 @@ def _remove(context: Context, stack: Stack) -> None:
     folder, files = context.state / stack.name, context.files(stack)
     failure: EngineError | None = None
     try:
-        context.engine.destroy(stack.name, stack.config, _teller(context))
+        with Awaiting(context.progress.update) as awaiting:
+            context.engine.destroy(stack.name, stack.config, awaiting.follow)
     except EngineError as error:
         failure = error
-    if stack.settings.platform == "local" and (strays := end_all(files)):
+    local = stack.settings.platform == "local"
+    if local and (strays := end_all(files)):
         context.progress.say(f"  stopped what no state knew: {', '.join(strays)}")
     if failure is not None:
-        raise failure
-    if stack.settings.platform != "local":
-        return
+        raise failure if local else EngineError(f"{failure}\n{remains.told(context, stack)}") from failure
     release(files)
     shutil.rmtree(files, ignore_errors=True)
     for draft in folder.glob("*.tmp"):
         draft.unlink(missing_ok=True)
     for aside in folder.glob(f"{FILE}.unreadable-*"):
         context.progress.say(f"  the state file that could not be read is kept as {aside}")
-
-
-def _teller(context: Context) -> Any:
-    def tell(event: StepEvent) -> None:
-        if event.op != "same":
-            context.progress.update(f"{event.op} {event.name} {'…' if event.status == 'started' else event.status}")
-
-    return tell

@@ -17,11 +17,12 @@ def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | N
       csscgen up --stack local-S
     """
     from csscgen import pipeline, steps
+    from csscgen.checking import check
     from csscgen.context import open_context
     from csscgen.guarding import guarded
 
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet)
-    steps.check(context)
+    check(context)
     with pipeline.exclusive(context), guarded(context):
         with context.progress.step("tools"):
             steps.install_tools(context)

@@ -1,0 +1,93 @@
+"""What is refused before anything is touched: what an engine cannot make, busy ports, another shared stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from csscgen.context import Context
+from csscgen.stackfiles import Stack
+from infra.local.sockets import is_free, owner
+from infra.settings import Settings
+from workloads.errors import UsageError
+
+
+def check(context: Context) -> None:
+    """Refuses what cannot work, before anything is touched. Raises UsageError."""
+    stack = context.stack
+    if context.engine.name != "cli":
+        _refuse_for_embedded(stack)
+    for each in filter(None, (stack.shared, stack)):
+        if each.settings.platform == "local" and not context.engine.exists(each.name):
+            _refuse_busy_ports(each)
+    if stack.shared:
+        made = context.engine.outputs(stack.shared.name).get("declared")
+        # The CLI may leave out what is null.
+        if made is not None and _without_nulls(made) != _without_nulls(stack.shared.settings.shared_part):
+            raise UsageError(
+                f"Stack {stack.shared.name} is up already, made with {made}, and what is asked for differs. Destroy it "
+                f"(`csscgen destroy --stack {stack.shared.name}`), take it as it is, or take stacks of your own with "
+                "--instance NAME."
+            )
+
+
+def _refuse_for_embedded(stack: Stack) -> None:
+    """Refuses what the embedded engine cannot make. Raises UsageError."""
+    settings = stack.settings
+    if settings.platform == "azure":
+        raise UsageError(
+            f"Stack {stack.name} is on Azure, and making it needs the Pulumi CLI: the embedded engine can only preview "
+            "it. Install the CLI and use --engine cli, or take a local stack."
+        )
+    if stack.shared and (charts := _charts(settings)):
+        raise UsageError(
+            f"Stack {stack.name} installs Helm charts, for {', '.join(charts)}, and that needs the Pulumi CLI: the "
+            "embedded engine has no Helm. Install the CLI and use --engine cli; or turn off what the cluster has "
+            f"already: {' '.join(f'--set {word}' for word in charts.values())}."
+        )
+
+
+def _charts(settings: Settings) -> dict[str, str]:
+    """What a stack on a cluster installs by a Helm chart → the word that turns it off."""
+    if settings.platform == "local":
+        return {}
+    monitoring = settings.monitoring
+    needed = {
+        "Gatekeeper": (settings.gatekeeper.install, "gatekeeper.install=off"),
+        "Ratify": (settings.ratify.install, "ratify.install=off"),
+        "Dapr and Redis": (settings.ratify.mode == "ha", "ratify.mode=ha-without-dapr"),
+        "Prometheus": (monitoring.prometheus == "on" and not monitoring.prometheusUrl, "monitoring.prometheus=off"),
+    }
+    return {name: word for name, (is_needed, word) in needed.items() if is_needed}
+
+
+def _without_nulls(value: Any) -> Any:
+    """A value as it comes back through the CLI, which may leave out what is null."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _refuse_busy_ports(stack: Stack) -> None:
+    settings = stack.settings
+    if stack.shared:
+        fixed = {
+            "cluster.apiServerPort": settings.cluster.apiServerPort,
+            "gatekeeper.port": settings.gatekeeper.port,
+            "ratify.port": settings.ratify.port,
+        }
+    else:
+        first = settings.registry.port
+        fixed = {f"registry.port of {r.name}": first and first + i for i, r in enumerate(settings.registry.regions)}
+    for key, port in fixed.items():
+        other = owner(port) if port else None
+        if other is not None:
+            raise UsageError(
+                f"Port {port}, which {key} of stack {stack.name} asks for, is reserved for the stack in {other}. "
+                "Destroy that one, set another port, or 0 for a free one."
+            )
+        if port and not is_free(port):
+            raise UsageError(
+                f"Port {port}, which {key} of stack {stack.name} asks for, is busy on 127.0.0.1. End what listens "
+                "there, set another port, or 0 for a free one."
+            )
