@@ -56,7 +56,14 @@ def identifier(kind: str, name: str, group: str) -> str:
 
 
 class Remembered(Remembering):
-    """What Azure would have answered."""
+    """What Azure would have answered. Ids of what it was asked to delete are in ``deleted``."""
+
+    def __init__(self, type_: str, deleted: list[str]) -> None:
+        super().__init__(type_)
+        self._deleted = deleted
+
+    def delete(self, identifier: str, *_: Any) -> None:
+        self._deleted.append(identifier)
 
     def create(self, inputs: Properties, _timeout: float | None) -> Made:
         name = next(str(inputs[key]) for key in NAMES if key in inputs)
@@ -85,11 +92,12 @@ class Cloud:
 
     def __init__(self, folder: Path) -> None:
         self.state = folder / "state"
+        self.deleted: list[str] = []
         self.engine = EmbeddedEngine(
             ROOT,
             self.state,
             {
-                "azure-native:": lambda type_, _config: Remembered(type_),
+                "azure-native:": lambda type_, _config: Remembered(type_, self.deleted),
                 "kubernetes:": lambda type_, _config: Remembering(type_),
                 "kubernetes:helm.sh/": lambda type_, _config: Remembering(type_),
                 "pulumi:providers": lambda type_, _config: Remembering(type_),

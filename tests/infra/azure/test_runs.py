@@ -251,6 +251,17 @@ def test_what_is_in_the_run_s_group_goes_with_it(run):
         assert not run.state[name].get("deleted_with")
 
 
+def test_destroying_a_run_deletes_its_group_and_its_roles_elsewhere_and_leaves_the_shared_stack(azure):
+    group = azure.up("perf-S").inputs("group")["resourceGroupName"]
+    azure.engine.destroy("perf-S", azure.config("perf-S", {}))
+    *roles, last = azure.deleted
+    assert len(roles) == 3
+    assert all("/RoleAssignment/" in identifier for identifier in roles)
+    assert last.endswith(f"/resourceGroups/{group}")
+    assert not azure.engine.exists("perf-S")
+    assert azure.engine.exists("shared")
+
+
 @pytest.mark.parametrize("stack", ["shared", "perf-S"])
 def test_a_subscription_that_is_set_is_the_one_of_everything(azure, stack):
     steps = azure.preview(stack, azure={"subscription": SUBSCRIPTION}).steps
