@@ -36,6 +36,8 @@ PATIENCE = 300.0
 SINGLE_POST_LIMIT = 64 * 1024
 """Blobs above this size, in bytes, always take two requests: a registry that refuses the one with
 the blob in it need not read it, and may cut the connection."""
+LONGEST_HOST = 253
+"""Characters of a name of the DNS."""
 ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 
 
@@ -257,7 +259,7 @@ def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
     ``allowed`` has the hosts of the stack's own registries, spelled as ``registry`` is.
     """
     match = ADDRESS.fullmatch(registry)
-    if match is None or int(match["port"] or 0) > 65535:
+    if match is None or int(match["port"] or 0) > 65535 or len(match["host"]) > LONGEST_HOST:
         told = registry.rpartition("@")[2]  # somebody may have put a password before the host
         raise UsageError(f"{quoted(told)} is not the address of a registry. Give a host, or host:port.")
     if _is_loopback(match["host"].strip("[]").lower()):

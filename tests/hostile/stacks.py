@@ -25,6 +25,8 @@ def bring_up(project: Project, outputs: Mapping[str, Any], **common: Any) -> Non
     key_file = project.root / "signing.key"
     key_file.write_text(key)
     shared = {"signingKeyFile": str(key_file), "signingCertificate": certificate, "targets": {}, "refusedSigners": {}}
+    if "registry" in outputs:
+        shared["registries"] = [{"region": "here", "size": "L", "host": outputs["registry"]}]
     for name, known in {STACK: outputs, SHARED: {**shared, **common}}.items():
         state: dict[str, Any] = {"version": 1, "salt": None, "resources": [], "pending": {}, "outputs": known}
         (project.state / name).mkdir(parents=True)

@@ -273,12 +273,12 @@ def test_a_server(project: Project, csscgen: Csscgen, name: str) -> None:
 
 
 HOSTS: dict[str, Case] = {
-    "a public registry": Case("registry.example.com", ("is not one of this stack's registries", "goes to no other")),
+    "a public registry": Case("ghcr.io", ("is one that everybody shares", "no place for load")),
     "a URL": Case("http://127.0.0.1:5000", ("is not the address of a registry",)),
     "a port that is none": Case("127.0.0.1:99999", ("is not the address of a registry",)),
     "nothing": Case("", ("is not the address of a registry",)),
     "a password": Case("user:hunter2@127.0.0.1", ("is not the address of a registry",)),
-    "10,000 letters": Case("h" * 10_000, ("goes to no other",)),
+    "10,000 letters": Case("h" * 10_000, ("is not the address of a registry",)),
     "escapes of a terminal": Case("\x1b[2J", ("is not the address of a registry",)),
     "a host that does not listen": Case("127.0.0.1:1", ("after 6 attempts the connection failed",), 1),
 }
