@@ -59,8 +59,8 @@ def _throttled(serving: Serving, planned: Planned, settings: Settings) -> Iterat
             yield Finding(
                 "scenario.containers",
                 f"one pod asks {named_bucket(bucket)} for more than it gives within Ratify's deadline: once it is "
-                "empty pods come in only after pauses, and all takes longer than is expected here. Lower it, or take "
-                "a larger registry.",
+                "empty hardly any pod comes in, and a run may come to a standstill. Lower it, or take a larger "
+                "registry.",
             )
     # A node pulls when its first pod comes, and the first pods are spread over all nodes.
     arriving = planned.nodes.load * planned.asked.demand.unhindered_seconds / settings.replicas

@@ -24,7 +24,12 @@ def bring_up(project: Project, outputs: Mapping[str, Any], **common: Any) -> Non
     key, certificate = signing_certificate("ec-p256", "a test")
     key_file = project.root / "signing.key"
     key_file.write_text(key)
-    shared = {"signingKeyFile": str(key_file), "signingCertificate": certificate, "targets": {}, "refusedSigners": {}}
+    shared: dict[str, Any] = {
+        "signingKeyFile": str(key_file),
+        "signingCertificate": certificate,
+        "targets": {},
+        "refusedSigners": {},
+    }
     if "registry" in outputs:
         shared["registries"] = [{"region": "here", "size": "L", "host": outputs["registry"]}]
     for name, known in {STACK: outputs, SHARED: {**shared, **common}}.items():

@@ -43,6 +43,12 @@ def test_what_was_measured_is_expected(run):
     assert served.expected_429s == pytest.approx(throttled, rel=0.25)
 
 
+def test_a_run_that_the_model_was_not_made_from():
+    (served,) = planned("local", **XS, scenario={"replicas": 60, "containers": 7, "signatures": 3}).served
+    assert served.expected_seconds == pytest.approx(52, rel=0.1)
+    assert served.expected_429s == pytest.approx(180, rel=0.45)
+
+
 def test_a_large_registry_refused_nothing_and_none_is_expected():
     (served,) = planned("local").served
     assert (served.expected_429s, served.bottleneck) == (0, None)

@@ -105,7 +105,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a pod that asks for more than there is in time": (
         {"platform": "local", "registry": {"size": "XS"}, "scenario": {"replicas": 20, "containers": 25}},
-        "once it is empty pods come in only after pauses",
+        "once it is empty hardly any pod comes in",
     ),
     "Jobs on a registry that throttles": (
         {"platform": "local", "registry": {"size": "XS"}, "scenario": {"workload": "job", "shards": 5}},
