@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.figures import Missing
 from analysis.formats import counted, digits, times
-from analysis.records import Record, Records
+from analysis.records import AFTERWARDS, Record, Records
 from workloads.audit import VERIFYING
 from workloads.errors import CollectError
 from workloads.ratify.causes import OTHER, classify
@@ -72,7 +72,8 @@ def _all_ready(records: Records) -> float:
     seen = [(pod["milestones"].get("ready") or {}).get("local") for pod in pods]
     moments: list[float] = [moment for moment in seen if moment is not None]
     if len(moments) < len(pods):
-        raise CollectError("When some of the pods became Ready was not watched.")
+        afterwards = records.run.get("collected_afterwards")
+        raise CollectError(AFTERWARDS if afterwards else "When some of the pods became Ready was not watched.")
     return max(moments) - records.window.start
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from analysis.expositions import parse_labels
 from analysis.histograms import Histogram, merged, over_time, over_window
@@ -30,8 +31,17 @@ def _every(_labels: Mapping[str, str]) -> bool:
 class Component:
     """The scraped targets of one component (``ratify`` for ratify-0, ratify-1, …) in one window."""
 
-    def __init__(self, name: str, samples: Samples | None, window: Window | None, problem: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        samples: Samples | None,
+        window: Window | None,
+        problem: str | None = None,
+        unscraped: str | None = None,
+    ) -> None:
+        """``problem`` says why there are no samples at all, ``unscraped`` why there are none of this component."""
         self.name = name
+        self._unscraped = unscraped
         self._samples = samples
         self._window = window
         self._problem = problem
@@ -99,15 +109,20 @@ class Component:
 
         Raises CollectError if unknown.
         """
-        rates = [_rates(self._enclosed(CPU_SECONDS, target)) for target in self._targets()]
-        return _summed(rates, at_or_after=True)
+        found = [self._enclosed(CPU_SECONDS, target) for target in self._targets()]
+        rates = _summed([each._replace(points=_rates(each.points)) for each in found], at_or_after=True)
+        if not rates:
+            raise CollectError(f"{self.name} was scraped only once in the window.")
+        return rates
 
     def mean_cpu(self) -> float:
         """CPU in use by all replicas, cores, over the whole bracket. Raises CollectError if unknown."""
+        window = self._source()[1]
         total = 0.0
         for target in self._targets():
-            points = self._enclosed(CPU_SECONDS, target)
-            total += sum(_growths(points)) / (points[-1][0] - points[0][0])
+            points, came, left = self._enclosed(CPU_SECONDS, target)
+            span = points[-1][0] - points[0][0]
+            total += sum(_growths(points)) / (max(span, window.end - window.start) if came or left else span)
         return total
 
     def latencies(self, metric: Metric) -> list[tuple[float, Histogram]]:
@@ -117,12 +132,13 @@ class Component:
         """
         samples, window = self._source()
         targets = self._exporting(metric, [f"{name}_count" for name in metric.names])
-        ends = samples.bracket(targets[0], window).scrapes
+        ends = self._instants(targets)
         found = {end: Histogram() for end in ends[1:]}
         for target in targets:
-            scrapes = samples.bracket(target, window).scrapes
-            for time, observed in over_time(samples, metric, target):
-                if scrapes[0] < time <= scrapes[-1]:
+            bracket = samples.bracket(target, window)
+            scrapes = bracket.scrapes
+            for time, observed in over_time(samples, metric, target, came=bracket.came):
+                if scrapes[0] < time <= scrapes[-1] or (bracket.came and time == scrapes[0]):
                     end = _nearest(ends[1:], time)
                     found[end] = found[end].merge(observed)
         return list(found.items())
@@ -134,15 +150,15 @@ class Component:
         """
         samples, window = self._source()
         targets = self._exporting(metric, metric.names)
-        instants = samples.bracket(targets[0], window).scrapes
+        instants = self._instants(targets)
         growths: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
         for target in targets:
-            scrapes = samples.bracket(target, window).scrapes
+            bracket = samples.bracket(target, window)
             for name in metric.names:
-                for one in samples.series(name, target, scrapes):
+                for one in samples.series(name, target, bracket.scrapes):
                     points = list(zip(one.times, one.values, strict=True))
-                    if points[0][0] != scrapes[0]:
-                        points.insert(0, (scrapes[0], 0.0))
+                    if bracket.came or points[0][0] != bracket.scrapes[0]:
+                        points.insert(0, (bracket.scrapes[0], 0.0))
                     by_time = growths[parse_labels(one.labels).get(label, "")]
                     for (time, _), grown in zip(points[1:], _growths(points), strict=True):
                         by_time[_nearest(instants, time)] += grown
@@ -156,10 +172,16 @@ class Component:
         return self._samples, self._window
 
     def _targets(self) -> list[str]:
-        targets = self._source()[0].targets(self.name)
+        samples, window = self._source()
+        targets = [target for target in samples.targets(self.name) if samples.lived(target, window)]
         if not targets:
-            raise CollectError(f"No target {self.name} was scraped.")
+            raise CollectError(self._unscraped or f"No target {self.name} was scraped.")
         return targets
+
+    def _instants(self, targets: Sequence[str]) -> list[float]:
+        """The scrapes of the window: those of the target that has most of them."""
+        samples, window = self._source()
+        return max((samples.bracket(target, window).scrapes for target in targets), key=len)
 
     def _exporting(self, metric: Metric, names: Sequence[str]) -> list[str]:
         """The component's targets, if any of them exports the metric, or a witness of its being zero."""
@@ -169,17 +191,29 @@ class Component:
             return targets
         raise CollectError(f"{self.name} exported no {' or '.join(metric.names)} in this run.")
 
-    def _enclosed(self, names: Sequence[str], target: str) -> Points:
+    def _enclosed(self, names: Sequence[str], target: str) -> Stretch:
         """The samples of the first of these metrics that the target has, in the bracket by their own times."""
         samples, window = self._source()
+        came, left = samples.partly(target, window)
         for name in names:
             for one in samples.series(name, target):
                 first = bisect_right(one.times, window.start) - 1
                 last = bisect_left(one.times, window.end)
-                if first < 0 or last == len(one.times) or first == last:
+                late, early = came and first < 0, left and last == len(one.times)
+                whole = first >= 0 and last < len(one.times) and first < last
+                if not whole and not ((late or first >= 0) and (early or last < len(one.times)) and (late or early)):
                     raise CollectError(f"The samples of {name} of {target} do not enclose the window.")
-                return list(zip(one.times[first : last + 1], one.values[first : last + 1], strict=True))
+                span = slice(max(first, 0), last + 1)
+                return Stretch(list(zip(one.times[span], one.values[span], strict=True)), late, early)
         raise CollectError(f"There are no samples of {' or '.join(names)} of {target}.")
+
+
+class Stretch(NamedTuple):
+    """A replica's samples in the window, and whether it came or left meanwhile: it has nothing before, or after."""
+
+    points: Points
+    came: bool = False
+    left: bool = False
 
 
 def _nearest(instants: Sequence[float], time: float) -> float:
@@ -201,21 +235,23 @@ def _rates(points: Points) -> Points:
     return [(later, grown / (later - earlier)) for (earlier, _), (later, _), grown in spans if later > earlier]
 
 
-def _summed(replicas: list[Points], *, at_or_after: bool) -> Points:
+def _summed(replicas: list[Stretch], *, at_or_after: bool) -> Points:
     """The sum over replicas at every instant that any of them has.
 
-    A value holds from its instant on, or, ``at_or_after``, up to it; before the first and after the last, those hold.
+    A value holds from its instant on, or, ``at_or_after``, up to it; before the first and after the last, those hold,
+    unless the replica was not there.
     """
     if len(replicas) == 1:
-        return replicas[0]
+        return replicas[0].points
     side = bisect_left if at_or_after else bisect_right
     offset = 0 if at_or_after else -1
-    columns = [([time for time, _ in points], points) for points in replicas]
+    columns = [([time for time, _ in each.points], each) for each in replicas if each.points]
     sums = []
     for instant in sorted({time for times, _ in columns for time in times}):
         total = 0.0
-        for times, points in columns:
-            total += points[min(max(side(times, instant) + offset, 0), len(points) - 1)][1]
+        for times, (points, came, left) in columns:
+            if not (came and instant < times[0]) and not (left and instant > times[-1]):
+                total += points[min(max(side(times, instant) + offset, 0), len(points) - 1)][1]
         sums.append((instant, total))
     return sums
 

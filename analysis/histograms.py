@@ -133,12 +133,13 @@ def _bound(labels: Mapping[str, str], metric: Metric) -> float:
     return bound
 
 
-def over_time(samples: Samples, metric: Metric, target: str) -> list[tuple[float, Histogram]]:
+def over_time(samples: Samples, metric: Metric, target: str, *, came: bool = False) -> list[tuple[float, Histogram]]:
     """What a target observed between consecutive scrapes: (instant of the later one, observations).
 
-    A bucket that fell is that of a new process, and counts from 0.
+    A bucket that fell is that of a new process, and counts from 0. ``came`` says that the target was not there before
+    its first scrape, so that what it shows is an interval's too.
     """
-    times = samples.scrapes(target)
+    times = [*([-inf] if came else []), *samples.scrapes(target)]
     values: dict[tuple[str, frozenset[tuple[str, str]]], dict[float, dict[float, float]]] = defaultdict(dict)
     for name in metric.names:
         for one in samples.series(f"{name}_bucket", target):

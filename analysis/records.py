@@ -17,6 +17,9 @@ from analysis.samples import Samples, Window
 from workloads.errors import CollectError
 
 Record = dict[str, Any]
+REPLICAS = "replicas.jsonl"
+NO_PROMETHEUS = "The run was collected afterwards, and its stack has no Prometheus that knows the metrics of the time."
+AFTERWARDS = "The run was collected afterwards: nobody recorded when its objects were sent, or watched them."
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Records:
     """What the API server's audit log says of the window, in sum (csscgen.auditing)."""
     faults: list[Record] | None
     """What was carried out of the schedule of faults; empty if there was none."""
+    replicas: list[Record] | None
+    """The pods of Ratify and Gatekeeper as they were followed; empty on one machine, which has none."""
     problems: dict[str, str]
     """Why a file's records are None, by the name of the file."""
 
@@ -59,12 +64,18 @@ def read(folder: Path) -> Records:
     faults: list[Record] | None = []
     if (folder / "faults.jsonl").exists():
         faults = _lines(folder / "faults.jsonl", "fault", shapes.FAULT, problems)
+    replicas: list[Record] | None = []
+    if (folder / REPLICAS).exists():
+        replicas = _lines(folder / REPLICAS, "replica", shapes.REPLICA, problems)
+    if run.get("collected_afterwards") and requests is None:
+        problems["requests.jsonl"] = AFTERWARDS
     samples = None
     try:
         samples = Samples.read(folder / "metrics.parquet")
     except CollectError as error:
-        problems["metrics.parquet"] = str(error)
-    return Records(folder, run, pods, requests, events, samples, admissions, faults, problems)
+        unasked = run.get("collected_afterwards") and not (folder / "metrics.parquet").exists()
+        problems["metrics.parquet"] = NO_PROMETHEUS if unasked else str(error)
+    return Records(folder, run, pods, requests, events, samples, admissions, faults, replicas, problems)
 
 
 def read_run(folder: Path) -> Record:

@@ -24,7 +24,7 @@ from analysis.formats import NONE, digits, figure_text, megabytes, printable, se
 from analysis.plots import plots
 from analysis.records import Records
 from analysis.summary import Summary, component
-from analysis.views import causes, groups, headline, meaning, value
+from analysis.views import causes, groups, headline, meaning, place, value
 from workloads.errors import CollectError
 from workloads.ratify import metrics
 from workloads.ratify.causes import classify
@@ -107,7 +107,7 @@ def _script(data: Any) -> str:
 def _facts(summary: Summary) -> list[str]:
     """Where and when, in a few words each."""
     engine = summary["engine"] or {}
-    facts = [f"stack {summary['stack']}", f"{summary['platform']} platform"]
+    facts = [f"stack {summary['stack']}", place(summary)]
     facts.append(f"{engine.get('name', 'unknown')} engine {engine.get('version') or ''}".strip())
     started, finished = summary["started_at"], summary["finished_at"]
     if started:

@@ -3,7 +3,9 @@
 Rows are ``time`` (epoch seconds), ``target``, ``metric``, ``labels`` (canonical text) and ``value``, one per sample per
 scrape. What is asked of them follows one rule about time: the *bracket* of a window is the span from the last scrape at
 or before its start to the first scrape at or after its end. Counters are compared at its two ends; gauges are looked at
-inside it. A target without such scrapes has no figures for the window, rather than figures of a shorter one.
+inside it. A target without such scrapes has no figures for the window, rather than figures of a shorter one. The
+exception is a target that is marked as having come or left in the window, as pods do: its bracket begins with its first
+scrape and what it had counted by then, or ends with its last one.
 
 A restart is seen by ``process_start_time_seconds``: a process whose start is later than the last scrape of its
 predecessor. Where a target does not export it, any counter that falls is taken for a restart.
@@ -26,7 +28,7 @@ import pyarrow.parquet as pq
 
 from analysis.expositions import parse_labels
 from workloads.errors import CollectError
-from workloads.ratify.metrics import START_TIME, UP
+from workloads.ratify.metrics import CAME, LEFT, START_TIME, UP
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -133,6 +135,10 @@ class Bracket:
     """Instants from the last at or before the window's start to the first at or after its end."""
     restarts: list[float] | None
     """The instants among them at which a new process was first seen; None if the target does not tell."""
+    came: bool = False
+    """Whether the target came in the window: what its first scrape shows is of the window too."""
+    left: bool = False
+    """Whether it left in the window."""
 
 
 class Samples:
@@ -202,12 +208,28 @@ class Samples:
             raise CollectError(f"No scrape of {target} was answered.")
         first = bisect_right(times, window.start) - 1
         last = bisect_left(times, window.end)
-        if first < 0:
+        came, left = self.partly(target, window)
+        if first < 0 and not came:
             raise CollectError(f"{target} was first scraped {times[0] - window.start:.1f} s after the window's start.")
-        if last == len(times):
+        if last == len(times) and not left:
             raise CollectError(f"{target} was last scraped {window.end - times[-1]:.1f} s before the window's end.")
-        scrapes = times[first : last + 1]
-        return Bracket(scrapes, self._restarts(target, scrapes))
+        scrapes = times[max(first, 0) : last + 1]
+        return Bracket(scrapes, self._restarts(target, scrapes), first < 0, last == len(times))
+
+    def partly(self, target: str, window: Window) -> tuple[bool, bool]:
+        """Whether the target came after the window's start, and whether it left for good before its end."""
+        came, left = self._marks(CAME, target), self._marks(LEFT, target)
+        last = max((time for one in self.series(UP, target) for time in one.times), default=0.0)
+        return (
+            bool(came) and window.start < min(came) <= window.end,
+            bool(left) and max(left) >= last and window.start <= max(left) <= window.end,
+        )
+
+    def lived(self, target: str, window: Window) -> bool:
+        """Whether the target was there in the window at all, so far as its marks say."""
+        came, left = self._marks(CAME, target), self._marks(LEFT, target)
+        last = max((time for one in self.series(UP, target) for time in one.times), default=0.0)
+        return not (came and min(came) > window.end) and not (left and last <= max(left) < window.start)
 
     def series(self, metric: str, target: str, instants: Collection[float] | None = None) -> list[Series]:
         """The series of a metric of a target, at the given instants only, or at all.
@@ -245,12 +267,12 @@ class Samples:
         first, last = bracket.scrapes[0], bracket.scrapes[-1]
         if bracket.restarts is None:
             inside = self.series(metric, target, bracket.scrapes)
-            return {one.labels: _increase(one, first) for one in inside}
+            return {one.labels: _increase(one, None if bracket.came else first) for one in inside}
         ends = [bracket.scrapes[bisect_left(bracket.scrapes, t) - 1] for t in bracket.restarts] + [last]
         grown: dict[str, float] = defaultdict(float)
         for one in self.series(metric, target, {first, *ends}):
             at = dict(zip(one.times, one.values, strict=True))
-            grown[one.labels] = sum(at.get(end, 0.0) for end in ends) - at.get(first, 0.0)
+            grown[one.labels] = sum(at.get(end, 0.0) for end in ends) - (0.0 if bracket.came else at.get(first, 0.0))
         return dict(grown)
 
     def _rows(self, metric: str, target: str) -> pa.Array | None:
@@ -261,6 +283,10 @@ class Samples:
         mask = pc.and_(pc.equal(self._codes["metric"], wanted), pc.equal(self._codes["target"], owner))
         rows = pc.indices_nonzero(mask)
         return rows if len(rows) else None
+
+    def _marks(self, mark: str, target: str) -> list[float]:
+        """When the target was marked so."""
+        return [time for one in self.series(mark, target) for time in one.times]
 
     def _page_instants(self, target: str) -> list[float]:
         owner = self._target_code.get(target)
@@ -276,6 +302,8 @@ class Samples:
         if not found:
             return None
         starts = found[0]
+        if _alternates(starts.values):
+            raise CollectError(f"{target} is several processes behind one address, whose counters cannot be compared.")
         return [
             later
             for (earlier, old), (later, new) in _pairs(starts)
@@ -291,8 +319,14 @@ def selected(increases: dict[str, float], label: str) -> dict[str, float]:
     return dict(sums)
 
 
-def _increase(series: Series, first: float) -> float:
-    """Growth of a series of a target that does not tell its restarts: a fall is one."""
+def _alternates(starts: Sequence[float]) -> bool:
+    """Whether a process answered again after another one had: they take turns behind a load balancer."""
+    changes = [starts[0], *(new for old, new in zip(starts, starts[1:], strict=False) if abs(new - old) > _CLOCK_SLACK)]
+    return any(abs(one - other) <= _CLOCK_SLACK for index, one in enumerate(changes) for other in changes[:index])
+
+
+def _increase(series: Series, first: float | None) -> float:
+    """Growth since ``first``, or since 0, of a series of a target that does not tell its restarts: a fall is one."""
     grown = 0.0 if series.times[0] == first else series.values[0]
     return grown + sum(new - old if new >= old else new for (_, old), (_, new) in _pairs(series))
 

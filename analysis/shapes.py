@@ -144,6 +144,9 @@ RUN = entries(
         "harness": maybe(values(maybe(number))),
         "error": maybe(entries({"phase": text, "message": text})),
         "resumed": maybe(items(entries({"from": number, "to": number, "step": maybe(text)}))),
+        "cluster": maybe(entries({}, {"version": maybe(text), "nodes": maybe(number)})),
+        "unscraped": maybe(values(text)),
+        "collected_afterwards": maybe(boolean),
     },
 )
 POD = entries(
@@ -176,6 +179,17 @@ FAULT = entries(
         **dict.fromkeys(("share", "began", "ended", "ready"), maybe(number)),
         "error": maybe(text),
     }
+)
+_END = entries({"finished": maybe(number), "code": maybe(number), "reason": maybe(text)})
+REPLICA = entries(
+    {
+        **dict.fromkeys(("component", "target", "uid", "pod", "namespace", "container"), text),
+        **dict.fromkeys(("restarts", "restarts_before"), number),
+        **dict.fromkeys(("created", "gone"), maybe(number)),
+        "ends": items(_END),
+        "last_end": maybe(_END),
+    },
+    dict.fromkeys(("node", "image"), maybe(text)),
 )
 ADMISSIONS = entries(
     {
@@ -212,7 +226,7 @@ SUMMARY = entries(
             entries(
                 {},
                 {
-                    **dict.fromkeys(("timeouts", "restarts"), maybe(number)),
+                    **dict.fromkeys(("timeouts", "restarts", "oom"), maybe(number)),
                     **dict.fromkeys(("registry_requests", "memory_bytes", "cpu_cores"), _NUMBERS),
                     **dict.fromkeys(("mutation_seconds", "verification_seconds"), _NUMBERS),
                 },

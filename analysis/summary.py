@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import faults
+from analysis import faults, replicas
 from analysis.accounting import account, admitted, objections
 from analysis.components import Component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, read_histogram, whole
 from analysis.formats import figure_text
 from analysis.percentiles import distribution
-from analysis.records import Record, Records, read
+from analysis.records import AFTERWARDS, Record, Records, read
 from analysis.thresholds import evaluate
 from workloads.audit import VERIFYING
 from workloads.errors import CollectError
@@ -42,6 +42,8 @@ def figures(records: Records) -> Summary:
         "family": run.get("family"),
         "engine": run.get("engine"),
         "platform": run.get("platform"),
+        **({"cluster": run["cluster"]} if run.get("cluster") else {}),
+        "collected_afterwards": bool(run.get("collected_afterwards")),
         "started_at": run.get("started_at"),
         "finished_at": run.get("finished_at"),
         "error": run.get("error"),
@@ -74,7 +76,8 @@ def figures(records: Records) -> Summary:
 
 def component(records: Records, name: str) -> Component:
     """A component's scrapes in the run's window."""
-    return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"))
+    unscraped = (records.run.get("unscraped") or {}).get(name)
+    return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"), unscraped)
 
 
 def startups(pods: Iterable[Record]) -> list[float]:
@@ -93,7 +96,8 @@ def _scenario(records: Records, missing: Missing) -> Record:
     entries = {key: records.setting("scenario", key) for key in ("workload", "shards", "replicas")}
     entries["replicas"] = entries["replicas"] or (size.replicas if size else None)
     entries.update({key: records.setting("scenario", key) for key in ("containers", "signatures")})
-    entries["nodes"] = records.setting("cluster", "nodes") or _nodes(records, entries)
+    there = (records.run.get("cluster") or {}).get("nodes")
+    entries["nodes"] = there or records.setting("cluster", "nodes") or _nodes(records, entries)
     entries["ratify_mode"] = records.setting("ratify", "mode")
     entries["ratify_replicas"] = records.setting("ratify", "replicas")
     entries["registry_size"] = records.setting("registry", "size")
@@ -161,7 +165,8 @@ def _startup(records: Records, missing: Missing) -> Record:
         return missing.given("pod_startup_seconds", None, keys, records.problems["pods.jsonl"])
     seconds = startups(records.pods)
     if not seconds:
-        return {**missing.given("pod_startup_seconds", None, keys[1:], "No pod was seen to become Ready."), "count": 0}
+        reason = AFTERWARDS if records.run.get("collected_afterwards") else "No pod was seen to become Ready."
+        return {**missing.given("pod_startup_seconds", None, keys[1:], reason), "count": 0}
     return distribution(seconds, (50, 90, 95, 99))
 
 
@@ -199,9 +204,22 @@ def _ratify(records: Records, missing: Missing) -> Record:
         if errors is None
         else [{"error": e, "count": whole(n)} for e, n in sorted(errors.items(), key=lambda one: -one[1])],
         **hits,
-        "restarts": missing.figure("ratify.restarts", ratify.restarts),
+        **_ends(records, ratify, missing),
         "by_replica": missing.figure("ratify.by_replica", lambda: _by_replica(records, ratify, missing)),
     }
+
+
+def _ends(records: Records, ratify: Component, missing: Missing) -> Record:
+    """Restarts, by the pods' status or else by the processes' pages, and on a cluster what ended for lack of memory."""
+    pods = replicas.of(records.replicas, metrics.RATIFY)
+    if not pods:
+        return {"restarts": missing.figure("ratify.restarts", ratify.restarts)}
+    if records.run.get("collected_afterwards"):
+        return {
+            "restarts": missing.figure("ratify.restarts", ratify.restarts),
+            "oom": missing.figure("ratify.oom", lambda: replicas.oom_since(pods, records.window)),
+        }
+    return {"restarts": replicas.restarts(pods), "oom": missing.figure("ratify.oom", lambda: replicas.oom(pods))}
 
 
 def _by_replica(records: Records, ratify: Component, missing: Missing) -> Record:
@@ -318,7 +336,9 @@ def _of_bucket(registry: Component, name: str) -> dict[str, int]:
 
 def _harness(records: Records, missing: Missing) -> Record:
     costs = records.run.get("harness")
-    entries = missing.given("harness", costs, ("cpu_seconds", "peak_rss_bytes"), "The harness did not record it.")
+    afterwards = bool(records.run.get("collected_afterwards"))
+    reason = AFTERWARDS if afterwards else "The harness did not record it."
+    entries = missing.given("harness", costs, ("cpu_seconds", "peak_rss_bytes"), reason)
 
     def share() -> float:
         cores = (records.run.get("machine") or {}).get("cpu_count")
@@ -326,6 +346,8 @@ def _harness(records: Records, missing: Missing) -> Record:
         window = records.window
         if window is None or window.end <= window.start:
             raise CollectError("The run has no window: no load was sent.")
+        if afterwards:
+            raise CollectError(AFTERWARDS)
         if not cores or spent is None:
             raise CollectError("The harness did not record its CPU time in the window.")
         return float(spent / ((window.end - window.start) * cores))

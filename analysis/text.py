@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from analysis.views import Group, causes, groups, headline, meaning
+from analysis.views import Group, causes, groups, headline, meaning, place
 
 WIDTH = 110
 _INDENT = 19
@@ -17,10 +17,9 @@ MAX_REASONS = 5
 
 def render(summary: Mapping[str, Any]) -> str:
     """About 30 lines of plain text; ends without a line feed."""
-    engine = summary["engine"] or {}
     lines = [
         f"{summary['verdict'].upper()}: {headline(summary)}",
-        *_wrapped("", f"{summary['run_id']} of stack {summary['stack']}, {engine.get('name')} engine", ""),
+        *_wrapped("", f"{summary['run_id']} of stack {summary['stack']}, {_engine(summary)}", ""),
         *(line for reason in summary["verdict_reasons"] for line in _wrapped("", reason, "- ")),
         "",
     ]
@@ -32,6 +31,12 @@ def render(summary: Mapping[str, Any]) -> str:
         count = len(summary["missing"])
         lines.append(f"{count} figure{'s' if count > 1 else ''} could not be had: summary.json and the report say why.")
     return "\n".join(lines)
+
+
+def _engine(summary: Mapping[str, Any]) -> str:
+    """The engine, and the platform where that is a cluster."""
+    engine = f"{(summary['engine'] or {}).get('name')} engine"
+    return f"{place(summary)}, {engine}" if summary.get("cluster") else engine
 
 
 def _figures(found: Sequence[Group]) -> list[str]:

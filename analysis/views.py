@@ -80,6 +80,7 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
             ("CPU mean", "cpu_cores.mean"),
             ("timeouts", "timeouts"),
             ("restarts", "restarts"),
+            ("out of memory", "oom"),
             ("blob cache hits", "cache_hits"),
             ("blob cache misses", "cache_misses"),
         ),
@@ -158,6 +159,8 @@ def groups(summary: Summary) -> list[Group]:
     ):
         if value(summary, path):
             _insert(found, "Registry", 1, _answers(summary, title, path))
+    if "oom" not in (summary["ratify"] or {}):  # on one machine nobody knows
+        _drop(found, "Ratify", "out of memory")
     if len(value(summary, "ratify.by_replica") or ()) > 1:
         _insert(found, "Ratify", 1, _replicas(summary))
     if summary.get("faults"):
@@ -173,6 +176,13 @@ def _replicas(summary: Summary) -> Group:
         entries.append(_entry(summary, f"{name} requests", f"{path}.verification_requests"))
         entries.append(_entry(summary, f"{name} memory peak", f"{path}.memory_bytes.peak"))
     return Group("Replicas", entries)
+
+
+def _drop(found: list[Group], title: str, name: str) -> None:
+    """Leaves a figure out that the run cannot have."""
+    for group in found:
+        if group.title == title:
+            group.entries[:] = [entry for entry in group.entries if entry.name != name]
 
 
 def _insert(found: list[Group], title: str, offset: int, group: Group) -> None:
@@ -216,8 +226,25 @@ def _ready(pods: Summary) -> str:
 
 def meaning(summary: Summary) -> list[str]:
     """What the figures stand for, in sentences: caches, throttling, refusals, and the machine."""
-    parts = (_gaps(summary), _caches(summary), _throttling(summary), _admission(summary), _platform(summary))
+    parts = (
+        _afterwards(summary),
+        _gaps(summary),
+        _caches(summary),
+        _throttling(summary),
+        _admission(summary),
+        _platform(summary),
+    )
     return [sentence for sentence in parts if sentence]
+
+
+def _afterwards(summary: Summary) -> str:
+    if not summary.get("collected_afterwards"):
+        return ""
+    return (
+        "The run was collected afterwards, from what the cluster and Prometheus still knew: its times are the API "
+        "server's, in whole seconds. Nobody watched its pods or timed its requests: what needs that is in no figure, "
+        "and neither is what was deleted before."
+    )
 
 
 def _gaps(summary: Summary) -> str:
@@ -333,6 +360,14 @@ def _platform(summary: Summary) -> str:
             "machine; they do not predict a cluster."
         )
     return "The figures are those of this cluster and its registry at this hour."
+
+
+def place(summary: Summary) -> str:
+    """Where the run was, in a few words: the platform and, of a cluster, its version and nodes."""
+    cluster = summary.get("cluster") or {}
+    told = [f"Kubernetes {cluster['version']}"] if cluster.get("version") else []
+    told += [counted(cluster["nodes"], "node")] if cluster.get("nodes") else []
+    return f"{summary['platform']} platform" + (f" ({', '.join(told)})" if told else "")
 
 
 def _entry(summary: Summary, name: str, path: str) -> Entry:

@@ -89,6 +89,8 @@ RESIDENT_BYTES = ("csscgen_process_resident_memory_bytes", "process_resident_mem
 """The harness's own samples first: they are there for components without a page, and while a page does not answer."""
 START_TIME = "process_start_time_seconds"
 UP = "up"
+CAME, LEFT = "csscgen_came", "csscgen_left"
+"""Marks of the harness: the target came, or left for good, while the others were being read, as pods do."""
 
 _PROCESS = ("process_cpu_seconds_total", "process_resident_memory_bytes", START_TIME)
 
@@ -113,3 +115,30 @@ KEPT_FAMILIES: dict[str, tuple[str, ...]] = {
 }
 """Prefixes of the families that are kept of a target's page; a target that is not here is kept whole. The pages of
 kube-apiserver and etcd are megabytes, and most of them is never looked at."""
+
+QUERIED: dict[str, tuple[str, ...]] = {
+    RATIFY: (
+        *_PROCESS,
+        "ratify_(verification|mutation)_request(_millisecond)?_(bucket|count|sum)",
+        "ratify_(registry_request|system_error|blob_cache)_count(_total)?",
+    ),
+    GATEKEEPER: (
+        *_PROCESS,
+        "gatekeeper_validation_request_count(_total)?",
+        "gatekeeper_(validation_request|audit)_duration_seconds_(bucket|count|sum)",
+    ),
+    APISERVER: (
+        *_PROCESS,
+        "apiserver_admission_webhook_(fail_open|rejection)_count",
+        "apiserver_admission_webhook_request_total",
+    ),
+    REGISTRY: (*_PROCESS, "registry_(requests|refusals)_total"),
+}
+"""Names, as regular expressions, of the series that a summary asks for, by component: what is had of a Prometheus."""
+BULKY: dict[str, tuple[str, ...]] = {
+    APISERVER: (
+        "apiserver_request_duration_seconds_(bucket|count|sum)",
+        "apiserver_admission_webhook_admission_duration_seconds_count",
+    )
+}
+"""Those of which there are thousands of series: they are had for the two ends of the window."""
