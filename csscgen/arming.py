@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from csscgen.cluster import ApiError, Cluster
@@ -17,23 +18,34 @@ from csscgen.interruptions import run
 from workloads.errors import DeadlineError, brief
 from workloads.ratify.objects import Plan
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = {"local": 60.0, "kubeconfig": 300.0, "azure": 600.0}
+"""By platform: on a cluster pods pull their images and get their certificates, and a role takes minutes to be known."""
 POLL_SECONDS = 0.1
-NOT_ASKED = "Ratify could not be asked"
-"""What the constraint says when Gatekeeper has no answer of Ratify's."""
+NOT_ASKED = ("Ratify could not be asked", "external data provider")
+"""What constraints say when Gatekeeper has no answer of Ratify's: this project's, and the one that Ratify ships."""
 
 
 def await_enforcement(
-    kubeconfig: str, plan: Plan, host: str, deadline: float | None = None, *, mutation: bool = False
+    kubeconfig: str,
+    plan: Plan,
+    host: str,
+    deadline: float = DEADLINE_SECONDS["local"],
+    *,
+    mutation: bool = False,
+    on_poll: Callable[[str], None] = lambda told: None,
 ) -> float:
     """Returns the seconds until admission was armed; ``mutation`` says whether tags are to become digests.
 
+    ``on_poll`` is told what is awaited, as often as it is asked for.
+
     Raises DeadlineError if it is not armed at the deadline.
     """
-    return run(_await(kubeconfig, plan, host, mutation, deadline or DEADLINE_SECONDS))
+    return run(_await(kubeconfig, plan, host, mutation, deadline, on_poll))
 
 
-async def _await(kubeconfig: str, plan: Plan, host: str, mutation: bool, deadline: float) -> float:
+async def _await(
+    kubeconfig: str, plan: Plan, host: str, mutation: bool, deadline: float, on_poll: Callable[[str], None]
+) -> float:
     started = time.monotonic()
     said = "there was no answer"
     # By digest, so that the mutating webhook has nothing to resolve and the validating one is who refuses.
@@ -42,8 +54,10 @@ async def _await(kubeconfig: str, plan: Plan, host: str, mutation: bool, deadlin
     with suppress(TimeoutError):
         async with Cluster(kubeconfig) as cluster, asyncio.timeout(deadline):
             while not _refused(said := await _ask(cluster, plan, unsigned)):
+                on_poll(f"an unsigned image is to be refused; admission says: {brief(said)}")
                 await asyncio.sleep(POLL_SECONDS)
             while mutation and not _resolved(said := await _ask(cluster, plan, seeded)):
+                on_poll(f"a tag is to become a digest; admission says: {brief(said)}")
                 await asyncio.sleep(POLL_SECONDS)
             return time.monotonic() - started
     raise DeadlineError(
@@ -70,9 +84,13 @@ async def _ask(cluster: Cluster, plan: Plan, image: str) -> str:
 
 
 def _refused(said: str) -> bool:
-    return "validation.gatekeeper.sh" in said and "denied the request" in said and NOT_ASKED not in said
+    return "validation.gatekeeper.sh" in said and "denied the request" in said and not _unasked(said)
 
 
 def _resolved(said: str) -> bool:
     """Whether the image was known by its digest, be the pod admitted or, for want of signatures, refused."""
-    return "@sha256:" in said and NOT_ASKED not in said
+    return "@sha256:" in said and not _unasked(said)
+
+
+def _unasked(said: str) -> bool:
+    return any(words in said for words in NOT_ASKED)

@@ -1,24 +1,22 @@
 """The Kubernetes API as the harness uses it: bulk reads, watches and creates over a few connections, JSON as it comes.
 
-Credentials are read by the official client, so that every kind of kubeconfig works; the requests are made with aiohttp,
-because a watch of 20,000 pods must not be decoded into model classes.
+Requests are made with aiohttp, and not with the official client, because a watch of 20,000 pods must not be decoded
+into model classes; who one is, is a kubeconfig's login (kubeconfigs.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
 import orjson
-from yarl import URL
 
+from csscgen.kubeconfigs import Login
 from csscgen.objects import OBJECT
-from workloads.errors import ClusterError, brief, quoted
+from workloads.errors import ClusterError, brief
 
 LIST_LIMIT = 500
 WATCH_SECONDS = 300
@@ -30,9 +28,6 @@ MAX_FAILURES = 20
 PAUSE_SECONDS = 0.05
 LONGEST_LINE = 1 << 26
 """Bytes of a watch's line; etcd takes no object of more than 2^21."""
-MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
-"""What a library that reads a document says of one that it did not expect."""
-ADVICE = "`csscgen up` makes a stack's kubeconfig anew."
 
 
 class ApiError(ClusterError):
@@ -48,30 +43,14 @@ class Cluster:
 
     def __init__(self, kubeconfig: str) -> None:
         """``kubeconfig`` is its text. Raises ClusterError if it cannot be used."""
-        settings = _read(kubeconfig)
-        self.server: str = settings.host
-        try:
-            self._context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-            if settings.cert_file:
-                self._context.load_cert_chain(settings.cert_file, settings.key_file)
-        except (OSError, ValueError) as error:
-            raise ClusterError(
-                f"The certificates in the stack's kubeconfig cannot be used: {brief(error)}. {ADVICE}"
-            ) from error
-        token = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
-        if not (token.isascii() and token.isprintable()):  # it is not shown
-            raise ClusterError(f"The stack's kubeconfig cannot be used: its token is none. {ADVICE}")
-        self._headers = {"Authorization": token} if token else {}
+        self.login = Login(kubeconfig)
+        self.server = self.login.server
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            self.server,
-            headers=self._headers,
-            connector=aiohttp.TCPConnector(ssl=self._context, limit=0),
-            # A watch is ended by the server after WATCH_SECONDS; one that is silent for longer has lost its server.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SECONDS + 30),
-            read_bufsize=1 << 20,
+        # A watch is ended by the server after WATCH_SECONDS; one that is silent for longer has lost its server.
+        self._session = self.login.open(
+            aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SECONDS + 30)
         )
         return self
 
@@ -84,12 +63,18 @@ class Cluster:
     ) -> dict[str, Any]:
         """One request; the answer as JSON. Raises ApiError for an error status, ClusterError if there is no answer."""
         assert self._session is not None
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {**self.login.headers(), **({"Content-Type": "application/json"} if body is not None else {})}
         data = orjson.dumps(body) if body is not None else None
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
         try:
             async with self._session.request(
-                method, path, data=data, params=params, headers=headers, timeout=timeout, allow_redirects=False
+                method,
+                f"{self.server}{path}",
+                data=data,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
             ) as response:
                 text = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -135,7 +120,6 @@ class Cluster:
 
         Raises ApiError(410) if ``version`` is too old, ClusterError for a line that is no event.
         """
-        assert self._session is not None
         asked = {
             **params,
             "watch": "true",
@@ -143,10 +127,7 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        async with self._session.get(path, params=asked, allow_redirects=False) as response:
-            if response.status >= 300:
-                text = await response.read()
-                raise ApiError(_told(_decoded(text), text), response.status)
+        async with self._get(path, asked) as response:
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -154,6 +135,31 @@ class Cluster:
                     yield self._event(path, line)
                 if len(rest) > LONGEST_LINE:
                     raise ClusterError(f"The watch of {path} at {self.server} sent a line that does not end.")
+
+    async def read(self, path: str, params: Mapping[str, str], seconds: float) -> AsyncGenerator[bytes, None]:
+        """What a path answers that is no JSON, piece by piece.
+
+        Raises ApiError for an error status, ClusterError if the answer breaks off or is not through after ``seconds``.
+        """
+        try:
+            async with asyncio.timeout(seconds), self._get(path, params) as response:
+                async for chunk in response.content.iter_any():
+                    yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ClusterError(
+                f"The API server at {self.server} did not answer GET {path} to its end: {brief(error)}."
+            ) from error
+
+    @asynccontextmanager
+    async def _get(self, path: str, params: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is read as it comes. Raises ApiError for an error status."""
+        assert self._session is not None
+        url, headers = f"{self.server}{path}", self.login.headers()
+        async with self._session.get(url, params=params, headers=headers, allow_redirects=False) as response:
+            if response.status >= 300:
+                text = await response.read()
+                raise ApiError(_told(_decoded(text), text), response.status)
+            yield response
 
     def _event(self, path: str, line: bytes) -> dict[str, Any]:
         try:
@@ -242,38 +248,6 @@ class Watcher:
         else:
             kept = {key: metadata.get(key) for key in ("uid", "name", "namespace", "labels", "creationTimestamp")}
             self._known[metadata["uid"]] = {"metadata": kept}
-
-
-def _read(kubeconfig: str) -> Any:
-    """The client's configuration of a kubeconfig's text. Raises ClusterError if it cannot be used."""
-    from kubernetes import client, config
-
-    settings = client.Configuration()
-    log = _Log()
-    logging.getLogger().addHandler(log)  # where the client tells of a login program that failed, and goes on
-    try:
-        config.load_kube_config_from_dict(json.loads(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
-        server = URL(settings.host)
-        if server.scheme not in ("http", "https") or not server.host or " " in server.host or not server.port:
-            raise ValueError(f"its server is {quoted(settings.host)}")
-        if log.errors:
-            raise ValueError(log.errors[0])
-    except (config.ConfigException, *MALFORMED) as error:
-        raise ClusterError(f"The stack's kubeconfig cannot be used: {brief(error)}. {ADVICE}") from error
-    finally:
-        logging.getLogger().removeHandler(log)
-    return settings
-
-
-class _Log(logging.Handler):
-    """Keeps the errors that are logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.errors: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.errors.append(record.getMessage())
 
 
 def _decoded(text: bytes) -> dict[str, Any] | None:

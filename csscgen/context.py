@@ -88,6 +88,10 @@ OUTPUTS = entries(
     {
         **dict.fromkeys(("kubeconfig", "registry", "signingKeyFile", "signingCertificate"), text),
         "prometheus": maybe(text),
+        "prometheusService": maybe(entries({"namespace": text, "name": text, "port": number})),
+        "components": maybe(
+            values(entries({**dict.fromkeys(("namespace", "selector", "container"), text), "port": number}))
+        ),
         "targets": maybe(values(_TARGET)),
         "metricsClient": maybe(entries({"ca": text, "certificate": items(text)})),
         "refusedSigners": values(_FILES),

@@ -15,20 +15,24 @@ from collections.abc import Callable
 from typing import Any
 
 from csscgen import spools
-from csscgen.arming import await_enforcement
+from csscgen.arming import DEADLINE_SECONDS, await_enforcement
 from csscgen.checkpoints import Checkpoints
 from csscgen.context import Context
 from csscgen.faults import Faults
+from csscgen.kubeconfigs import Login
 from csscgen.loading import Request, create
 from csscgen.observing import Observer
+from csscgen.replicas import Component, Replicas
 from csscgen.resuming import Watched
 from csscgen.runs import Run
 from csscgen.scraping import Scraper, Target
 from csscgen.spools import Spool
+from csscgen.surroundings import METRICS, look
 from csscgen.tracking import Tracker
 from infra.engine import StepEvent
 from workloads.errors import DeadlineError, EngineError
 from workloads.ratify.causes import refused
+from workloads.ratify.metrics import APISERVER
 from workloads.ratify.objects import workload_objects
 
 WORKLOAD = re.compile(r"workload-(\d+)")
@@ -53,9 +57,15 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
     checkpoints = Checkpoints(run.folder, tracker, requests)
     try:
         with run.phase(context.progress, "arm"):
+            observer.replicas = _replicas(context, run, outputs, scraper)
             if not before:  # else the load itself is what was asked of admission
                 await_enforcement(
-                    outputs["kubeconfig"], settings.plan, outputs["registry"], mutation=settings.gatekeeper.mutation
+                    outputs["kubeconfig"],
+                    settings.plan,
+                    outputs["registry"],
+                    DEADLINE_SECONDS[settings.platform],
+                    mutation=settings.gatekeeper.mutation,
+                    on_poll=context.progress.update,
                 )
             observer.__enter__()
         try:
@@ -79,10 +89,29 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
         finally:
             with run.shielded():
                 run.harness = usage.figures()
+                if replicas := observer.replicas:
+                    run.unscraped.update(replicas.unscraped({*scraper.latest, *scraper.names}))
+                    run.versions.update(replicas.versions())
                 run.save()
                 spool.close()
                 checkpoints.write()
                 spools.publish(run.folder)
+
+
+def _replicas(context: Context, run: Run, outputs: dict[str, Any], scraper: Scraper) -> Replicas | None:
+    """The pods to follow on a cluster, whose API server becomes a target; None on one machine, which has none."""
+    if context.settings.platform == "local":
+        return None
+    login = Login(outputs["kubeconfig"])
+    around = look(outputs["kubeconfig"])
+    run.cluster = around.record()
+    run.unscraped = {}
+    if APISERVER not in scraper.names:
+        if around.unread:
+            run.unscraped[APISERVER] = around.unread
+        else:
+            scraper.add(Target(APISERVER, f"{login.server}{METRICS}", None, login), late=False)
+    return Replicas(Component.of(outputs), login.server, login, run.folder)
 
 
 def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> None:

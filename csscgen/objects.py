@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from analysis.shapes import Fault, entries, fault, items, maybe, number, text, values
+from analysis.shapes import Fault, anything, boolean, entries, fault, items, maybe, number, text, values
 
 
 def _moment(value: Any) -> Fault | None:
@@ -49,3 +49,22 @@ OBJECT = entries(
     },
 )
 """What is relied on of a pod, a workload or an event, as far as it has it."""
+
+_TERMINATED = entries(
+    {},
+    {**dict.fromkeys(("reason", "containerID"), maybe(text)), "exitCode": maybe(number), "finishedAt": maybe(_moment)},
+)
+_STATE = maybe(entries({}, {"running": maybe(values(anything)), "terminated": maybe(_TERMINATED)}))
+_CONTAINER = entries({"name": text}, {"image": maybe(text)})
+_CONTAINER_STATUS = entries(
+    {"name": text},
+    {"ready": maybe(boolean), "restartCount": maybe(number), **dict.fromkeys(("state", "lastState"), _STATE)},
+)
+REPLICA = entries(
+    {},
+    {
+        "spec": maybe(entries({}, {"containers": maybe(items(_CONTAINER))})),
+        "status": maybe(entries({}, {"containerStatuses": maybe(items(_CONTAINER_STATUS))})),
+    },
+)
+"""What is relied on beyond it of a pod of Ratify or Gatekeeper; a load's pods are too many for so close a look."""

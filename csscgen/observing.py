@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, Self
 
 from csscgen.cluster import Cluster, Watcher
-from csscgen.scraping import Scraper
+from csscgen.replicas import Component, Replicas
+from csscgen.scraping import Scraper, Target
 from csscgen.tracking import Tracker
 from workloads.errors import ClusterError, DeadlineError, ProjectError
 from workloads.ratify.objects import RUN_LABEL, Plan
@@ -35,9 +37,18 @@ class Observer:
     the load is missed.
     """
 
-    def __init__(self, kubeconfig: str, plan: Plan, scraper: Scraper, tracker: Tracker | None = None) -> None:
+    def __init__(
+        self,
+        kubeconfig: str,
+        plan: Plan,
+        scraper: Scraper,
+        tracker: Tracker | None = None,
+        replicas: Replicas | None = None,
+    ) -> None:
+        """``replicas`` are the pods whose metrics are read beside the scraper's targets."""
         self.tracker = tracker or Tracker(plan)
         self.scraper = scraper
+        self.replicas = replicas
         self.relists = 0
         self._plan = plan
         self._kubeconfig = kubeconfig
@@ -116,7 +127,9 @@ class Observer:
                 Watcher(cluster, "/api/v1/events", {"fieldSelector": "type=Warning"}): self.tracker.on_event,
             }
             watching = [asyncio.create_task(watcher.run(follow)) for watcher, follow in watchers.items()]
-            scraping = asyncio.create_task(self.scraper.run(self._stopping, scraped))
+            found = self._follow_replicas(cluster)
+            watching += found.values()
+            scraping = asyncio.create_task(self._scrape(list(found), scraped))
             try:
                 beginnings = [watcher.listed.wait() for watcher in watchers] + [scraped.wait()]
                 beginning = asyncio.gather(*beginnings)
@@ -136,6 +149,36 @@ class Observer:
                 beginning.cancel()
                 await asyncio.gather(beginning, scraping, *watching, return_exceptions=True)
                 self.relists = sum(watcher.relists for watcher in watchers)
+
+    def _follow_replicas(self, cluster: Cluster) -> dict[Watcher, asyncio.Task[None]]:
+        """Starts to follow the pods of Ratify and Gatekeeper, if there are such; what is found becomes a target."""
+        replicas = self.replicas
+        if replicas is None:
+            return {}
+        replicas.add = self._add
+        replicas.drop = self.scraper.drop
+
+        async def follow(watcher: Watcher, component: Component) -> None:
+            try:
+                await watcher.run(partial(replicas.follow, component))
+            except ClusterError as error:  # their figures are what is lost, and not the run
+                replicas.problems[component.name] = str(error)
+                watcher.listed.set()
+                await asyncio.Event().wait()
+
+        watchers = {Watcher(cluster, each.path, each.query): each for each in replicas.components}
+        return {watcher: asyncio.create_task(follow(watcher, each)) for watcher, each in watchers.items()}
+
+    def _add(self, target: Target, late: bool) -> None:
+        self.scraper.add(target, late=late)
+
+    async def _scrape(self, replicas: list[Watcher], scraped: asyncio.Event) -> None:
+        """Scrapes from when it is known which replicas there are."""
+        for watcher in replicas:
+            await watcher.listed.wait()
+        if self.replicas is not None:
+            self.replicas.begin()
+        await self.scraper.run(self._stopping, scraped)
 
 
 async def _cancel_all() -> None:

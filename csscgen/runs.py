@@ -78,6 +78,13 @@ class Run:
     resumed: list[dict[str, Any]] = field(default_factory=list)
     """From when to when, epoch seconds, nothing was watched, and in which step that began."""
 
+    cluster: dict[str, Any] | None = None
+    """Version and nodes of a cluster that was found, and not made of processes of this machine."""
+    unscraped: dict[str, str] = field(default_factory=dict)
+    """Why a component was not scraped at all."""
+    collected_afterwards: bool = False
+    """Whether the record was made after the fact: nobody watched the load."""
+
     def __post_init__(self) -> None:
         self.journal = Journal(self.folder)
         self.guard: Guard | None = None

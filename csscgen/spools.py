@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from analysis.samples import SampleWriter
-from analysis.shapes import Fault, boolean, entries, fault, items, maybe, moment, number, text
+from analysis.shapes import Fault, boolean, entries, fault, items, maybe, moment, number, one_of, text
 from csscgen.scraping import Scrape
+from workloads.ratify.metrics import CAME, LEFT
 
 FILE = "metrics.spool"
 PARQUET = "metrics.parquet"
@@ -33,7 +34,9 @@ def _pair(value: Any) -> Fault | None:
     return items(number)(value) or (None if len(value) == 2 else fault(value))
 
 
-ABOUT = entries({"target": text, "asked": boolean, "process": maybe(_pair), "page": boolean})
+ABOUT = entries(
+    {"target": text, "asked": boolean, "process": maybe(_pair), "page": boolean}, {"mark": maybe(one_of(CAME, LEFT))}
+)
 """The form of what is before the page in a frame."""
 
 
@@ -57,7 +60,7 @@ class Spool:
 
     def append(self, scrape: Scrape) -> None:
         """Writes one scrape; it is the kernel's when this returns."""
-        about = {"target": scrape.target, "asked": scrape.asked, "process": scrape.process}
+        about = {"target": scrape.target, "asked": scrape.asked, "process": scrape.process, "mark": scrape.mark}
         text = json.dumps({**about, "page": scrape.page is not None}).encode() + b"\n" + (scrape.page or b"")
         body = zlib.compress(text, LEVEL)
         os.write(self._handle, HEAD.pack(len(body), zlib.crc32(body, SALT), scrape.time) + body)
@@ -108,7 +111,7 @@ def _scrape(time: float, body: bytes) -> Scrape | None:
     if ABOUT(about):
         return None
     process = (about["process"][0], about["process"][1]) if about["process"] else None
-    return Scrape(time, about["target"], about["asked"], page if about["page"] else None, process)
+    return Scrape(time, about["target"], about["asked"], page if about["page"] else None, process, about.get("mark"))
 
 
 def rounds(file: Path) -> list[float]:

@@ -75,3 +75,48 @@ def job(name: str, condition: str | None = None) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": "ratify-perf-0", "uid": name, "resourceVersion": "103"},
         "status": {"conditions": conditions},
     }
+
+
+def replica(
+    name: str,
+    *,
+    ready: bool = True,
+    running: bool = True,
+    restarts: int = 0,
+    end: str | None = None,
+    image: str = "ghcr.io/ratify:v1.4.6",
+    phase: str = "Running",
+    uid: str | None = None,
+    **status: Any,
+) -> dict[str, Any]:
+    """A pod of Ratify's; ``end`` is why its container ended last."""
+    last = {"terminated": {"reason": end, "exitCode": 137, "finishedAt": f"2026-01-02T10:15:{restarts:02}Z"}}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "gatekeeper-system",
+            "uid": uid or name,
+            "resourceVersion": "104",
+            "creationTimestamp": CREATED,
+            "labels": {"app.kubernetes.io/name": "ratify"},
+        },
+        "spec": {
+            "nodeName": "node-1",
+            "containers": [{"name": "other", "image": "x:1"}, {"name": "ratify", "image": image}],
+        },
+        "status": {
+            "phase": phase,
+            "containerStatuses": [
+                {
+                    "name": "ratify",
+                    "ready": ready,
+                    "restartCount": restarts,
+                    "state": {"running": {"startedAt": CREATED}}
+                    if running
+                    else {"waiting": {"reason": "CrashLoopBackOff"}},
+                    "lastState": last if end else {},
+                }
+            ],
+            **status,
+        },
+    }

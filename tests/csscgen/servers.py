@@ -76,12 +76,16 @@ class ApiServer:
     later: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     faults: dict[str, list[web.Response]] = field(default_factory=lambda: defaultdict(list))
     """Answers to LISTs of a path before the true ones."""
+    pages: dict[str, Answer] = field(default_factory=dict)
+    """What is answered at paths that are no collection: what the API server proxies, logs, its version."""
     on_create: Answer | None = None
     version: int = 100
     lists: list[dict[str, str]] = field(default_factory=list)
     watched: list[dict[str, str]] = field(default_factory=list)
     created: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """Every path that was got."""
 
     async def __aenter__(self) -> ApiServer:
         app = web.Application()
@@ -106,8 +110,13 @@ class ApiServer:
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
+        self.asked.append(request.path)
+        if page := self.pages.get(request.path):
+            return await page(request)
         if request.query.get("watch"):
             return await self._watch(request)
+        if "limit" not in request.query:
+            return status(404, f"there is nothing at {request.path}")
         self.lists.append({"path": request.path, **request.query})
         if self.faults[request.path]:
             return self.faults[request.path].pop(0)

@@ -1,0 +1,80 @@
+"""What a cluster is, asked once before the load: its version, its nodes, and whether its API server's metrics mean all.
+
+A managed control plane has several API servers behind one address, and whoever asks for /metrics gets the page of one
+of them. A count of fail-opens that misses most of the requests is worse than none, so it is not read then.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from csscgen.cluster import ApiError, Cluster
+from csscgen.interruptions import run
+from workloads.errors import ClusterError, brief
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+IDENTITY = {"labelSelector": "apiserver.kubernetes.io/identity=kube-apiserver"}
+METRICS = "/metrics"
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a cluster said of itself; None for what it did not tell."""
+
+    version: str | None
+    nodes: int | None
+    unread: str | None
+    """Why the API server's metrics cannot be had; None if they can."""
+
+    def record(self) -> dict[str, str | int | None]:
+        """For run.json."""
+        return {"version": self.version, "nodes": self.nodes}
+
+
+def look(kubeconfig: str) -> Surroundings:
+    """Asks the cluster. Raises ClusterError if it does not answer at all, or the kubeconfig cannot be used."""
+    return run(_look(kubeconfig))
+
+
+async def _look(kubeconfig: str) -> Surroundings:
+    async with Cluster(kubeconfig) as cluster:
+        return Surroundings(await _version(cluster), await _nodes(cluster), await _unread(cluster))
+
+
+async def _version(cluster: Cluster) -> str | None:
+    try:
+        told = (await cluster.request("GET", "/version")).get("gitVersion")
+    except ApiError:
+        return None
+    return told if isinstance(told, str) else None
+
+
+async def _nodes(cluster: Cluster) -> int | None:
+    try:
+        found, _ = await cluster.list("/api/v1/nodes", {})
+    except ApiError:
+        return None
+    return len(found)
+
+
+async def _unread(cluster: Cluster) -> str | None:
+    try:
+        servers, _ = await cluster.list(LEASES, IDENTITY)
+    except ApiError:
+        servers = []  # it does not tell; whether pages of several processes take turns is seen in the samples
+    if len(servers) > 1:
+        return (
+            f"The cluster has {len(servers)} API servers behind one address: a page is of one of them, and the others' "
+            "counts are not had."
+        )
+    try:
+        async with aclosing(cluster.read(METRICS, {}, SECONDS)) as pieces:
+            async for _ in pieces:
+                break
+    except ApiError as error:
+        return f"The API server answers {METRICS} with {error.code}: {brief(error)}."
+    except ClusterError as error:
+        return str(error)
+    return None
