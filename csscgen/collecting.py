@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from csscgen import podlogs
 from csscgen.auditing import collect_admissions
 from csscgen.context import Context
+from csscgen.prometheus import Prometheus
+from csscgen.replicas import Component
 from csscgen.runs import Run
-from workloads.errors import CollectError, brief
+from workloads.errors import CollectError
 
 COUNTERS = {
     "verification_requests": "{__name__=~'ratify_verification_request(_millisecond)?_count'}",
@@ -32,42 +34,31 @@ def collect(context: Context, run: Run) -> None:
     logs.mkdir(exist_ok=True)
     for name, target in {**(outputs.get("targets") or {}), **(shared.get("targets") or {})}.items():
         try:
-            if (log := Path(target["log"])).exists():
+            if target.get("log") and (log := Path(target["log"])).exists():
                 shutil.copyfile(log, logs / f"{name}.log")
         except OSError as error:
             raise CollectError(f"The log of {name} could not be copied: {error}") from error
+    if components := Component.of(outputs):
+        for told in podlogs.collect(outputs["kubeconfig"], components, run.folder):
+            context.progress.say(f"  {told}")
     collect_admissions(outputs.get("audit"), run)
-    if (url := outputs.get("prometheus")) and run.window:
-        run.prometheus = ask_prometheus(str(url), run.window, context.settings.monitoring.scrapeSeconds)
+    if run.collected_afterwards:
+        return  # its figures are Prometheus' own, which is no second opinion
+    if run.window and (prometheus := Prometheus.of(outputs)):
+        run.prometheus = counted(prometheus, run.window, context.settings.monitoring.scrapeSeconds)
         run.save()
 
 
-def ask_prometheus(url: str, window: Mapping[str, float], scrape_seconds: float) -> dict[str, Any]:
+def counted(prometheus: Prometheus, window: Mapping[str, float], scrape_seconds: float) -> dict[str, Any]:
     """How far Prometheus saw the counters go in the window, null for one that it does not have.
 
     The values at the window's ends are compared, and not ``increase()``, which extrapolates. The end is one scrape
     later, and is waited for.
     """
-    from prometheus_api_client import PrometheusConnect
-    from prometheus_api_client.exceptions import PrometheusApiClientException
-    from requests import RequestException
-
-    client = PrometheusConnect(url=url)
     end = window["end"] + scrape_seconds
     time.sleep(max(0.0, end - time.time()))
-    answers: dict[str, Any] = {"url": url}
-    try:
-        for name, selector in COUNTERS.items():
-            first, last = (
-                client.custom_query(f"sum({selector})", params={"time": f"{moment:.3f}"})
-                for moment in (window["start"], end)
-            )
-            before = float(first[0]["value"][1]) if first else 0.0
-            answers[name] = float(last[0]["value"][1]) - before if last else None
-            if not isfinite(answers[name] or 0.0):
-                raise ValueError(f"it counted {answers[name]} {name}")
-    except (PrometheusApiClientException, RequestException) as error:
-        raise CollectError(f"Prometheus at {url} did not answer: {brief(error)}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise CollectError(f"Prometheus at {url} answered what is no result of a query: {brief(error)}.") from error
+    answers: dict[str, Any] = {"url": prometheus.url}
+    for name, selector in COUNTERS.items():
+        before, after = prometheus.total(selector, window["start"]), prometheus.total(selector, end)
+        answers[name] = None if after is None else after - (before or 0.0)
     return answers

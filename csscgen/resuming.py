@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from analysis.shapes import EVENT, POD, REQUEST, Check
 from csscgen.checkpoints import EVENTS, PODS, REQUESTS
 from csscgen.journal import Story
 from csscgen.loading import Request
-from csscgen.tracking import NEVER, Pod, Tracker
+from csscgen.tracking import NEVER, Pod, Tracker, last_moment
 from workloads.errors import CollectError
 from workloads.ratify.causes import OTHER
 from workloads.ratify.objects import Plan
@@ -86,7 +85,8 @@ class ResumedTracker(Tracker):
 
     def on_event(self, kind: str, event: dict[str, Any]) -> None:
         # What was told since the load began is this run's, even if nobody was there to hear it.
-        listed = kind == "LISTED" and _last(event) >= self._since
+        # It is told in whole seconds, so up to one too early.
+        listed = kind == "LISTED" and (last_moment(event) or -1.0) + 1 >= self._since
         super().on_event("ADDED" if listed else kind, event)
 
     def _recall(self, pod: dict[str, Any]) -> None:
@@ -118,12 +118,6 @@ def gap(folder: Path) -> dict[str, Any]:
     story = Story.read(folder)
     seen = [file.stat().st_mtime for file in map(folder.joinpath, (PODS, "metrics.spool")) if file.exists()]
     return {"step": story.step, "from": max([*seen, story.last_seen or 0.0]), "to": time.time()}
-
-
-def _last(event: dict[str, Any]) -> float:
-    """When an event last happened, epoch seconds; it is told in whole seconds, so up to one too early."""
-    text = event.get("lastTimestamp") or (event.get("series") or {}).get("lastObservedTime") or event.get("eventTime")
-    return datetime.fromisoformat(text).timestamp() + 1 if text else 0.0
 
 
 def _lines(file: Path, what: str, check: Check) -> list[dict[str, Any]]:

@@ -281,6 +281,16 @@ class Tracker:
         self.changed_at = self._clock()
 
 
+def last_moment(event: dict[str, Any]) -> float | None:
+    """When an event last happened, epoch seconds; it is told in whole seconds, so up to one too early."""
+    return _epoch(
+        event.get("lastTimestamp")
+        or (event.get("series") or {}).get("lastObservedTime")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+    )
+
+
 def _count(event: dict[str, Any]) -> int:
     """How often an event has happened; the newer events API counts in a series."""
     return event.get("count") or (event.get("series") or {}).get("count") or 1

@@ -23,17 +23,24 @@ def command(
 ) -> None:
     """Collect logs and queries into a run's folder, and report.
 
+    A cluster that was loaded without csscgen, by `pulumi up`, gets a run's folder after the fact: with what the cluster
+    and its Prometheus still know, and without what somebody would have had to watch. The report says so.
+
     \b
     Example:
       csscgen collect --stack local-S
+      csscgen collect --stack perf-L
     """
-    from csscgen import pipeline, recovering, runs
+    from analysis.results import analyse
+    from csscgen import aftermath, pipeline, recovering, runs
     from csscgen.collecting import collect
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before the record is touched
+    if name is None and aftermath.is_due(context):
+        return conclude(analyse(aftermath.gather(context).folder), as_json=as_json)
     folder = runs.find(context.root, name, None if name else stack)
     record = recovering.close(folder) if recovering.is_cut_off(folder) else runs.load(folder)
     if record.stack != stack:
