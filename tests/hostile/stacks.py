@@ -43,7 +43,7 @@ def impatient(patch: pytest.MonkeyPatch) -> None:
     """Watches that are given up as they would be, sooner."""
     patch.setattr(cluster, "PAUSE_SECONDS", 0.001)
     patch.setattr(cluster, "MAX_FAILURES", 6)
-    patch.setattr(arming, "DEADLINE_SECONDS", 5.0)
+    patch.setitem(arming.DEADLINE_SECONDS, "local", 5.0)
 
 
 @contextmanager
