@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.faults import schedule_problems
-from infra.settings import azure_limits
+from infra.settings import azure_limits, charts
 from workloads.errors import named
 from workloads.negatives import KINDS as NEGATIVES
 from workloads.negatives import REFUSED_SIGNERS
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_REGIONS = 32
 """Each is a process and a port of its own, or a registry that has to be paid."""
+LESS_THAN_WEBHOOK_MS = {"verification": 100, "mutation": 50}
+"""How much earlier than the webhook Ratify gives up by its chart, which lets nobody say otherwise."""
 MOST_NODES = 5_000
 """Of a cluster: what SIG Scalability tests and AKS allows."""
 
@@ -40,6 +42,8 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     if settings.sharedStack:
         yield from _room(settings)
     yield from _ratify(settings)
+    if "ratify" in charts.needed(settings):
+        yield from _ratify_s_chart(settings)
     yield from _faults(settings)
     yield from _ports(settings)
     yield from _registries(settings)
@@ -143,6 +147,33 @@ def _ratify(settings: Settings) -> Iterator[Contradiction]:
                 f"ratify.{ours}TimeoutMs: {milliseconds} ms is not below gatekeeper.{theirs}TimeoutSeconds "
                 f"({seconds} s), so Gatekeeper would give up first and hide Ratify's error.",
             )
+
+
+def _ratify_s_chart(settings: Settings) -> Iterator[Contradiction]:
+    """What Ratify's chart, where it is installed, cannot say: see infra/kubernetes/ratify.py."""
+    ratify = settings.ratify
+    for ours, theirs in (("verification", "validation"), ("mutation", "mutation")):
+        seconds = getattr(settings.gatekeeper, f"{theirs}TimeoutSeconds")
+        milliseconds = getattr(ratify, f"{ours}TimeoutMs")
+        derived = seconds * 1000 - LESS_THAN_WEBHOOK_MS[ours]
+        if milliseconds != derived and milliseconds < seconds * 1000:  # one that is longer is told as such
+            yield (
+                (f"ratify.{ours}TimeoutMs", f"gatekeeper.{theirs}TimeoutSeconds"),
+                f"ratify.{ours}TimeoutMs: on a cluster Ratify's chart makes it of gatekeeper.{theirs}TimeoutSeconds, "
+                f"{derived} ms of {seconds} s, and {milliseconds} ms cannot be had; set one to fit the other.",
+            )
+    if ratify.mode == "ha" and not ratify.cache:
+        yield (
+            ("ratify.mode", "ratify.cache"),
+            "ratify.cache: mode ha is about a cache that the replicas share, and off leaves none; ha-without-dapr is "
+            "for several replicas without.",
+        )
+    if settings.scenario.restored:
+        yield (
+            ("scenario.restored", "ratify.install"),
+            "scenario.restored: the policy of Ratify's chart wants all signatures of an image to be good, not any, so "
+            "these images would be refused; it goes on platform local.",
+        )
 
 
 def _faults(settings: Settings) -> Iterator[Contradiction]:
