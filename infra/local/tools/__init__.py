@@ -102,6 +102,15 @@ TOOLS: dict[str, Tool] = {
             optional=True,
         ),
         Tool(
+            "helm",
+            {"helm": "helm.sh/helm/v3/cmd/helm"},
+            "helm.sh/helm/v3",
+            version_args=("version", "--short"),
+            fits=1,
+            ldflags="-X helm.sh/helm/v3/internal/version.version={version}",
+            optional=True,
+        ),
+        Tool(
             "prometheus",
             {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
             "github.com/prometheus/prometheus",
