@@ -15,7 +15,6 @@ import pulumi
 
 from infra.engine.places import state_folder
 from infra.settings import Settings
-from workloads.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,13 +34,7 @@ def read_settings() -> Settings:
 def main() -> None:
     """Declares the stack."""
     settings = read_settings()
-    declare = {"local": _local, "azure": _azure}.get(settings.platform)
-    if declare is None:
-        raise UsageError(
-            f"Stack {pulumi.get_stack()} has platform {settings.platform}, which this version cannot declare yet; "
-            "platforms local and azure are the ones that it can."
-        )
-    declare(settings)
+    {"local": _local, "azure": _azure, "kubeconfig": _kubeconfig}[settings.platform](settings)
 
 
 def _local(settings: Settings) -> None:
@@ -61,6 +54,16 @@ def _azure(settings: Settings) -> None:
         stacks.run(settings)
     else:
         stacks.shared(settings)
+
+
+def _kubeconfig(settings: Settings) -> None:
+    from infra.kubernetes import stacks
+
+    folder = _files()
+    if settings.sharedStack:
+        stacks.run(settings, folder)
+    else:
+        stacks.shared(settings, folder)
 
 
 def _files() -> Path:

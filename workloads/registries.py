@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -106,6 +107,15 @@ def registry_of(registries: Sequence[Mapping[str, str]], size: str, stack: str) 
         f"{stack} has no registry of size {size}: it has {sizes}. Set registry.size to one of these, or add a region "
         "to registry.regions."
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as in an image reference, is this machine: its registries speak plain HTTP, all others TLS."""
+    name = host.partition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def host_of(registries: Sequence[Mapping[str, str]], size: str, stack: str) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +26,7 @@ from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
 from csscgen.artifacts.logins import Login, read_login
 from csscgen.artifacts.transport import Answer, Traffic, Transport
 from workloads.errors import RegistryError, UsageError, named, quoted
-from workloads.registries import public_host
+from workloads.registries import is_loopback, public_host
 
 CONCURRENCY = 32
 """Requests at a time; more gain nothing against one registry and cost memory."""
@@ -262,7 +261,7 @@ def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
     if match is None or int(match["port"] or 0) > 65535 or len(match["host"]) > LONGEST_HOST:
         told = registry.rpartition("@")[2]  # somebody may have put a password before the host
         raise UsageError(f"{quoted(told)} is not the address of a registry. Give a host, or host:port.")
-    if _is_loopback(match["host"].strip("[]").lower()):
+    if is_loopback(match["host"]):
         return URL(f"http://{registry}")
     if public_host(registry):
         raise UsageError(
@@ -275,13 +274,6 @@ def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
         f"The registry {named(registry)} is not one of this stack's registries ({own}), and load goes to no other. "
         "Name a registry of the stack."
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _scope(repository: str) -> str:

@@ -6,57 +6,40 @@ how it logs in to the registry: a Key Vault and workload identity, or certificat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from infra.kubernetes.admission import NAMESPACE
+from infra.kubernetes import dapr, gatekeeper, monitoring, ratify
+from infra.kubernetes.charts import charts, release
+from infra.kubernetes.placement import Placement
+from infra.kubernetes.policy import NAMESPACE, Policy
+from infra.kubernetes.ratify import SERVICE_ACCOUNT
+from infra.kubernetes.trust import InlineTrust, Trust, VaultTrust
+from infra.kubernetes.workloads import Namespaces, Workloads
 from infra.settings import Settings
-
-SERVICE_ACCOUNT = "ratify-admin"
-"""Ratify's, in ``NAMESPACE``: the subject of the federated credential."""
+from infra.settings.charts import needed
 
 __all__ = ["NAMESPACE", "SERVICE_ACCOUNT", "InlineTrust", "Placement", "VaultTrust", "declare"]
 
-
-@dataclass(frozen=True)
-class VaultTrust:
-    """Azure's: Ratify reads the chain from a Key Vault, and logs in to ACR, by workload identity."""
-
-    vault_uri: pulumi.Input[str]
-    tenant_id: pulumi.Input[str]
-    certificate: pulumi.Input[str]
-    client_id: pulumi.Input[str]
-    trusted_identity: pulumi.Input[str]
-
-
-@dataclass(frozen=True)
-class InlineTrust:
-    """Any cluster's: the trust store as PEM, and the docker config of the login to pull (a secret), or None."""
-
-    certificates: pulumi.Input[str]
-    docker_config: pulumi.Input[str | None]
-    trusted_identity: pulumi.Input[str]
-    plain_http: bool
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where Gatekeeper, Ratify, Prometheus and Redis run; empty for anywhere."""
-
-    node_selector: Mapping[str, str] = field(default_factory=dict)
-    tolerations: Sequence[Mapping[str, str]] = ()
+ANYWHERE = Placement()
+IN_COMMON = {"namespace": NAMESPACE, "port": ratify.METRICS_PORT}
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "ratify": {"selector": "app.kubernetes.io/name=ratify", "container": "ratify", **IN_COMMON},
+    "gatekeeper": {"selector": "gatekeeper.sh/system=yes", "container": "manager", **IN_COMMON},
+}
+"""Where the pods of the system under test are found, as the stack's outputs say it."""
 
 
 def declare(
     settings: Settings,
     provider: k8s.Provider,
-    trust: VaultTrust | InlineTrust,
+    trust: Trust,
     host: pulumi.Output[str],
     *,
-    placement: Placement = Placement(),
+    placement: Placement = ANYWHERE,
     after: Sequence[pulumi.Resource] = (),
     deleted_with: pulumi.Resource | None = None,
 ) -> None:
@@ -65,4 +48,71 @@ def declare(
     ``deleted_with`` is the cluster, where the stack made it: what is in it goes with it, and is not taken out piece by
     piece. A cluster that was there before keeps nothing of the stack's, and is none.
     """
+    top = pulumi.ResourceOptions()
+    inside = pulumi.ResourceOptions(provider=provider, deleted_with=deleted_with, depends_on=[*after])
+    installed = _install(settings, trust, placement, inside)
+    standing = _after(inside, installed)
+    namespaces = Namespaces("namespaces", settings.plan, top, standing)
+    ready: list[pulumi.Resource] = [namespaces]
+    if settings.policy.install:
+        own = [*dict.fromkeys(charts()[name].namespace for name in needed(settings))]
+        ready.append(Policy("policy", settings, own=own, opts=top, children=standing).constraint)
+    if settings.load.mode == "declared" and settings.load.start:
+        Workloads("workloads", settings.plan, host, top, _after(standing, ready))
     pulumi.export("registry", host)
+    pulumi.export("components", COMPONENTS)
+    pulumi.export("targets", {name: {"metrics": url} for name, url in settings.monitoring.pages.items()})
+    if settings.monitoring.prometheusUrl:
+        pulumi.export("prometheus", settings.monitoring.prometheusUrl)
+    if "monitoring" in needed(settings):
+        pulumi.export("prometheusService", monitoring.service())
+
+
+def _install(
+    settings: Settings, trust: Trust, placement: Placement, inside: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """The releases, and what they need beside them; one after the other where one needs the other.
+
+    Ratify's chart looks for the certificate of Gatekeeper's webhook, to ask it of whoever calls, and has objects of
+    Gatekeeper's kinds: it comes after.
+    """
+    chosen, made = needed(settings), list[pulumi.Resource]()
+    if "gatekeeper" in chosen:
+        version = settings.gatekeeper.version
+        made.append(release("gatekeeper", gatekeeper.values(settings, placement), inside, version=version))
+    if "ratify" in chosen:
+        before = [*made, *_beside_ratify(settings, trust, placement, inside, made)]
+        values = ratify.values(settings, placement, trust)
+        made.append(release("ratify", values, inside, version=settings.ratify.chart, after=before))
+    if "monitoring" in chosen:
+        made.append(release("monitoring", monitoring.values(settings, placement, COMPONENTS), inside))
+    return made
+
+
+def _beside_ratify(
+    settings: Settings,
+    trust: Trust,
+    placement: Placement,
+    inside: pulumi.ResourceOptions,
+    after: list[pulumi.Resource],
+) -> list[pulumi.Resource]:
+    """Ratify's login, if it is given one, and the cache that its replicas share, in the namespace of the releases."""
+    standing, made = _after(inside, after), list[pulumi.Resource]()
+    if (login := ratify.docker_config(trust)) is not None:
+        made.append(
+            k8s.core.v1.Secret(
+                "ratify-login",
+                metadata={"name": ratify.DOCKER_SECRET, "namespace": NAMESPACE},
+                type="kubernetes.io/dockerconfigjson",
+                string_data={".dockerconfigjson": login},
+                opts=standing,
+            )
+        )
+    if settings.ratify.mode == "ha":
+        sidecars = release("dapr", dapr.values(placement), inside)
+        made += dapr.Cache("cache", placement, pulumi.ResourceOptions(), standing, sidecars).resources
+    return made
+
+
+def _after(options: pulumi.ResourceOptions, resources: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[*resources]))

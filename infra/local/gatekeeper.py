@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+from infra.kubernetes.policy import NAMESPACE
 from infra.local import fronts
 from infra.local.control_plane import ControlPlane
 from infra.local.processes import LocalProcess
@@ -20,7 +21,6 @@ METRICS = "gatekeeper-metrics"
 HEALTH = "gatekeeper-health"
 IDENTITIES: Identities = {"gatekeeper": ("gatekeeper", ["ratify-perf:gatekeeper"])}
 
-NAMESPACE = "gatekeeper-system"
 POD = "gatekeeper-0"
 
 

@@ -14,55 +14,25 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from infra.kubernetes.access import Access
-from infra.kubernetes.admission import Admission
+from infra.kubernetes.policy import NAMESPACE, Policy
 from infra.kubernetes.trail import Trail
 from infra.kubernetes.workloads import Namespaces, Workloads
-from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, registries, tools
-from infra.local.certificates import ORGANIZATION, signing_subject
-from infra.local.keys import SigningCertificate
+from infra.local import control_plane, gatekeeper, monitoring, nodes, ratify, registries, signers, tools
+from infra.local.admission import Providers, Webhooks
 from infra.local.site import Site, site
 from infra.settings import Settings
 from workloads.errors import ToolError
-from workloads.negatives import REFUSED_SIGNERS
 from workloads.registries import host_of
-
-KEY_TYPES: dict[str, Any] = {"ES256": "ec-p256", "PS256": "rsa-2048"}
 
 
 def shared(settings: Settings, folder: Path) -> None:
     """Registries, signing certificates and trust policy."""
     here = site(folder, registries.ports(settings), registries.fixed_ports(settings), {})
     registry = registries.Registries("registries", here, settings)
-    common_name = settings.signing.commonName
-
-    def signer(name: str, organization: str = ORGANIZATION, expired: bool = False) -> SigningCertificate:
-        return SigningCertificate(
-            name,
-            folder=folder / name,
-            key_type=KEY_TYPES[settings.signing.algorithm],
-            common_name=common_name,
-            organization=organization,
-            expired=expired,
-            opts=pulumi.ResourceOptions(depends_on=[here.folder]),
-        )
-
-    genuine = signer("signing")
-    refused = {
-        kind: signer(f"signing-{kind}", ORGANIZATION if who.has_genuine_name else f"{ORGANIZATION}-{kind}", who.expired)
-        for kind, who in REFUSED_SIGNERS.items()
-    }
-    trusted = [genuine, *(refused[kind] for kind, who in REFUSED_SIGNERS.items() if who.in_trust_store)]
     pulumi.export("registries", registry.hosts)
     if registry.credentials:
         pulumi.export("credentials", {"push": registry.credentials.push, "pull": registry.credentials.pull})
-    pulumi.export("signingKeyFile", genuine.key_file)
-    pulumi.export("signingCertificate", genuine.certificate)
-    pulumi.export(
-        "refusedSigners",
-        {kind: {"keyFile": who.key_file, "certificate": who.certificate} for kind, who in refused.items()},
-    )
-    pulumi.export("trustStore", pulumi.Output.concat(*(who.certificate for who in trusted)))
-    pulumi.export("trustPolicy", ratify.trust_policy(signing_subject(common_name).rfc4514_string()))
+    signers.export(settings, folder, here.folder)
     pulumi.export("targets", here.targets)
     pulumi.export("declared", settings.shared_part)
 
@@ -101,16 +71,22 @@ def run(settings: Settings, folder: Path) -> None:
     webhook = gatekeeper.Gatekeeper(
         "gatekeeper", here, plane, settings, after=[access.bindings["gatekeeper"], *_gatekeeper_api(inside)]
     )
-    admission = Admission(
+    running = pulumi.ResourceOptions.merge(
+        inside, pulumi.ResourceOptions(depends_on=[*webhook.processes, *verifier.processes])
+    )
+    ca = here.certificates.ca_pem
+    providers = Providers("admission", settings, url=verifier.url, ca_pem=ca, opts=top, children=running)
+    before = [*providers.resources]
+    if settings.policy.install:
+        asking = pulumi.ResourceOptions.merge(running, pulumi.ResourceOptions(depends_on=providers.resources))
+        before.append(Policy("policy", settings, opts=top, children=asking).constraint)
+    admission = Webhooks(
         "admission",
         settings,
-        webhook_url=webhook.url,
-        provider_url=verifier.url,
-        ca_pem=here.certificates.ca_pem,
+        url=webhook.url,
+        ca_pem=ca,
         opts=top,
-        children=pulumi.ResourceOptions.merge(
-            inside, pulumi.ResourceOptions(depends_on=[*webhook.processes, *verifier.processes])
-        ),
+        children=pulumi.ResourceOptions.merge(running, pulumi.ResourceOptions(depends_on=before)),
     )
     trail = Trail("trail", top, inside)
     what = settings.plan
@@ -161,7 +137,7 @@ def _gatekeeper_api(inside: pulumi.ResourceOptions) -> list[pulumi.Resource]:
     assert folder is not None
     if not folder.exists() and not pulumi.runtime.is_dry_run():  # a stack can be previewed before anything is built
         raise ToolError("Gatekeeper's CRDs are not in the cache yet. `csscgen tools install gatekeeper` brings them.")
-    namespace = k8s.core.v1.Namespace(gatekeeper.NAMESPACE, metadata={"name": gatekeeper.NAMESPACE}, opts=inside)
+    namespace = k8s.core.v1.Namespace(NAMESPACE, metadata={"name": NAMESPACE}, opts=inside)
     pod: Any = gatekeeper.pod()
     after = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[namespace]))
     made: list[pulumi.Resource] = [k8s.core.v1.Pod(gatekeeper.POD, **pod, opts=after)]

@@ -28,6 +28,8 @@ OWN_SUFFIXES = {
     "kubeconfig": ("",),
 }
 """Platform → how the host of a registry of its stacks ends; existing ones are wherever the user says."""
+SYSTEM = "gatekeeper-system"
+"""Where what the load is for is: its images are their makers', as those of its charts are."""
 LISTS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -55,7 +57,7 @@ def _no_door(resource: Resource, _platform: Platform) -> Iterator[str]:
 
 
 def _own_images(resource: Resource, platform: Platform) -> Iterator[str]:
-    if resource.type not in WORKLOADS:
+    if resource.type not in WORKLOADS or resource.get("metadata", "namespace") == SYSTEM:
         return
     for _, spec in mappings(resource.inputs.get("spec")):
         if spec.get("schedulingGates"):

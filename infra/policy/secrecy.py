@@ -18,6 +18,8 @@ NAMES = re.compile(
     re.IGNORECASE,
 )
 """Names of what is secret: of a leaf, not of a file or a reference."""
+REFERENCES = frozenset({"registryCredsSecret"})
+"""Values of charts that are so named and hold the name of a Secret of the cluster, not what is in it."""
 TEXTS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|client-key-data|AccountKey=|SharedAccessKey="
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.|\"auth\": *\"[A-Za-z0-9+/=]{8,}\""
@@ -58,7 +60,8 @@ def looks_secret(path: Path, value: Any, platform: Platform) -> bool:
         return False
     if TEXTS.search(value):
         return True
-    return platform != "local" and bool(path) and NAMES.fullmatch(path[-1]) is not None
+    named = path[-1] if path else ""
+    return platform != "local" and named not in REFERENCES and NAMES.fullmatch(named) is not None
 
 
 def _drawn(resource: Resource, _platform: Platform) -> Iterator[str]:

@@ -17,7 +17,7 @@ import pytest
 from csscgen import stackfiles
 from infra.engine import Outcome, PlannedStep
 from infra.engine.embedded import EmbeddedEngine
-from infra.engine.providers import Diff, Made
+from infra.engine.providers import Diff, Factory, Made, random
 from infra.engine.values import Properties
 from infra.local.tools import TOOLS, cache_folder
 
@@ -123,9 +123,9 @@ class World:
 
     def up(self, name: str, **changes: Any) -> Declared:
         """Declares a stack, its shared stack first."""
-        providers = dict.fromkeys(
-            ("kubernetes:", "pulumi-python:dynamic", "pulumi:providers"), lambda type_, _config: Remembering(type_)
-        )
+        remembered = ("kubernetes:", "kubernetes:helm.sh/", "pulumi-python:dynamic", "pulumi:providers")
+        providers: dict[str, Factory] = dict.fromkeys(remembered, lambda type_, _config: Remembering(type_))
+        providers["random:"] = lambda type_, _config: random.make(type_)
         engine = EmbeddedEngine(ROOT, self.state, providers)
         shared = stackfiles.read(ROOT, name, changes).shared
         if shared:

@@ -271,7 +271,7 @@ def test_the_failure_policy_is_a_setting_of_both_webhooks(world, policy):
     ("match", "kinds"), [("pods", {"Pod"}), ("workloads", {"Pod", "Deployment", "Job", "CronJob"})]
 )
 def test_the_constraint_matches_what_is_set_and_denies(world, match, kinds):
-    spec = world.up("local-smoke", policy={"match": match}).inputs("admission-constraint")["spec"]
+    spec = world.up("local-smoke", policy={"match": match}).inputs("policy-constraint")["spec"]
     found = {kind for group in spec["match"]["kinds"] for kind in group["kinds"]}
     assert kinds <= found
     assert (found == {"Pod"}) is (match == "pods")
@@ -279,10 +279,10 @@ def test_the_constraint_matches_what_is_set_and_denies(world, match, kinds):
 
 
 def test_the_template_s_kind_is_the_constraint_s(smoke):
-    template = smoke.inputs("admission-template")
+    template = smoke.inputs("policy-template")
     kind = template["spec"]["crd"]["spec"]["names"]["kind"]
     assert template["metadata"]["name"] == kind.lower()
-    assert smoke.inputs("admission-constraint")["kind"] == kind
+    assert smoke.inputs("policy-constraint")["kind"] == kind
     assert f"package {kind.lower()}" in template["spec"]["targets"][0]["rego"]
 
 
@@ -300,7 +300,7 @@ def test_without_mutation_there_is_neither_webhook_nor_mutator(world):
 
 
 def test_the_webhooks_are_the_last_of_the_policy_and_the_load_waits_for_them(smoke):
-    before = {"gatekeeper", "ratify-0", "admission-template", "admission-constraint", "kube-apiserver", "etcd"}
+    before = {"gatekeeper", "ratify-0", "policy-template", "policy-constraint", "kube-apiserver", "etcd"}
     assert before <= smoke.needs(LAST)
     assert {LAST, "namespaces-0", *before} <= smoke.needs("workload-0")
     assert LAST not in smoke.needs("gatekeeper")

@@ -18,6 +18,8 @@ Kind = Literal["deployment", "job"]
 
 RUN_LABEL = "ratify-perf/run-id"
 WORKLOAD_LABEL = "ratify-perf/workload"
+NAMESPACES = "ratify-perf-*"
+"""The namespaces of every load, as Gatekeeper spells what several names begin with."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Plan:
 
     @property
     def namespace_names(self) -> list[str]:
-        return [f"ratify-perf-{number}" for number in range(self.namespaces)]
+        return [NAMESPACES.replace("*", str(number)) for number in range(self.namespaces)]
 
     def name(self, shard: int) -> str:
         """The name of a workload."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.kubernetes.admission import REGO
+from infra.kubernetes.policy import REGO
 from infra.local.tools import MODULES
 
 pytestmark = pytest.mark.real

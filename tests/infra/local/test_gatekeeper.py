@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from infra.kubernetes.policy import NAMESPACE
 from infra.local import gatekeeper
 from infra.settings import Gatekeeper, Settings
 
@@ -53,4 +54,4 @@ def test_ratify_s_cache_off_turns_the_response_cache_off():
 def test_the_pod_that_stands_for_the_process_is_never_scheduled():
     pod = gatekeeper.pod()
     assert pod["spec"]["schedulingGates"]
-    assert (pod["metadata"]["name"], pod["metadata"]["namespace"]) == (gatekeeper.POD, gatekeeper.NAMESPACE)
+    assert (pod["metadata"]["name"], pod["metadata"]["namespace"]) == (gatekeeper.POD, NAMESPACE)

@@ -99,6 +99,8 @@ CASES = [
     ("secrets-are-marked", ("kubernetes:core/v1:ConfigMap", {"data": {"a": "-----BEGIN PRIVATE KEY-----"}}), "data.a"),
 ]
 SILENT = [
+    ("kubernetes:apps/v1:Deployment", {"metadata": {"namespace": "gatekeeper-system"}, **running("redis")[1]}),
+    (RELEASE, {"values": {"registryCredsSecret": "name-of-a-secret"}}),
     (REGISTRY, GOOD_REGISTRY),
     (REGISTRY, {**GOOD_REGISTRY, "tags": "[unknown]"}),
     (VAULT, GOOD_VAULT),
