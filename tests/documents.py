@@ -1,4 +1,5 @@
-"""Makes the documents that come from code: Pulumi.yaml, and the marked parts of docs/settings.md and docs/cli.md.
+"""Makes the documents that come from code: Pulumi.yaml, and the marked parts of docs/settings.md, docs/cli.md and
+docs/azure.md.
 
 ``scripts/docs`` runs it; the tests compare what is checked in with what would be made. Around the marked parts a page
 is written by hand, and left as it is.
@@ -14,10 +15,13 @@ import click
 
 from csscgen.cli import cli
 from infra import schema
+from infra.policy import secrecy
+from infra.policy.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = "<!-- settings: made by scripts/docs -->"
 COMMANDS = "<!-- commands: made by scripts/docs -->"
+POLICIES = "<!-- policies: made by scripts/docs -->"
 END = "<!-- end -->"
 WIDTH = 100
 
@@ -45,6 +49,13 @@ def commands_text() -> str:
     return "\n\n".join(parts)
 
 
+def policies_text() -> str:
+    """A row per policy."""
+    rows = [f"| `{rule.name}` | {rule.description} | {'yes' if rule.pack else 'no'} |" for rule in RULES]
+    rows.append(f"| `{secrecy.OUTPUTS}` | {secrecy.OUTPUTS_DESCRIPTION} | no |")
+    return "\n".join(["| policy | what it demands | in the pack |", "|---|---|---|", *rows])
+
+
 def marked(page: str, marker: str) -> str:
     """The part of a page between ``marker`` and the next end. Raises ValueError if the page has no such part."""
     return _split(page, marker)[1].strip("\n")
@@ -66,12 +77,13 @@ def _split(page: str, marker: str) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    """Writes the three files where they are not as they should be."""
-    settings, commands_page = ROOT / "docs/settings.md", ROOT / "docs/cli.md"
+    """Writes the files where they are not as they should be."""
+    settings, commands_page, azure = ROOT / "docs/settings.md", ROOT / "docs/cli.md", ROOT / "docs/azure.md"
     wanted = {
         ROOT / "Pulumi.yaml": schema.project_file(),
         settings: replaced(settings.read_text(), SETTINGS, schema.settings_tables()),
         commands_page: replaced(commands_page.read_text(), COMMANDS, commands_text()),
+        azure: replaced(azure.read_text(), POLICIES, policies_text()),
     }
     for file, text in wanted.items():
         if not file.exists() or file.read_text() != text:

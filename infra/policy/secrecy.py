@@ -73,5 +73,5 @@ RULES = (
     Rule("secrets-are-marked", "What looks like a secret is marked as one.", _inputs, pack=False),
     Rule("secrets-are-drawn-as-such", "Nothing secret is drawn by what keeps it in clear.", _drawn),
 )
-OUTPUTS = "secret-outputs"
-"""The name of the rule about outputs."""
+OUTPUTS, OUTPUTS_DESCRIPTION = "secret-outputs", "What looks like a secret among the stack's outputs is marked as one."
+"""The rule about outputs."""

@@ -71,7 +71,11 @@ def _registry_by_https(resource: Resource, platform: Platform) -> Iterator[str]:
 
 
 RULES = (
-    Rule("tls-between-components", "On Azure, components ask each other over verified TLS.", _encrypted),
+    Rule(
+        "tls-between-components",
+        "On Azure, no input names a plain http address, or turns the check of certificates off.",
+        _encrypted,
+    ),
     Rule("tls-least-version", "What Azure serves takes TLS 1.2 or newer, and nothing else.", _least_version),
     Rule("tls-for-admission", "Webhooks and providers are asked by https, with a known authority.", _authenticated),
     Rule("ratify-uses-https", "On Azure, Ratify asks the registry by https.", _registry_by_https),
