@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+
 import pytest
 
 from csscgen.commands.preview import judged
+from infra.policy.ownership import UNTAGGED
 from infra.policy.resources import UNKNOWN, leaves
 from tests.infra.stacks import Declared
 
@@ -28,3 +32,13 @@ def test_what_comes_up_breaks_no_policy(shared, run):
 @pytest.mark.parametrize("stack", ["perf-M-jobs-ha", "perf-L-ha", "perf-XL-jobs"])
 def test_the_other_kinds_of_runs_break_none_either(world, shared, stack):
     assert [each.message for each in judged(world.up(stack).outcome, "azure")] == []
+
+
+def test_what_takes_tags_is_what_the_sdk_says(shared, run):
+    types = {step.type for declared in (shared, run) for step in declared.of_type("") if "azure-native" in step.type}
+    assert {ASSIGNMENT, "azure-native:containerservice:AgentPool"} <= types
+    for token in types:
+        _, module, name = token.split(":")
+        made = getattr(importlib.import_module(f"pulumi_azure_native.{module}"), name)
+        takes = "tags" in inspect.signature(made._internal_init).parameters
+        assert takes is (token not in UNTAGGED), token
