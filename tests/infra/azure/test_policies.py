@@ -42,3 +42,9 @@ def test_what_takes_tags_is_what_the_sdk_says(shared, run):
         made = getattr(importlib.import_module(f"pulumi_azure_native.{module}"), name)
         takes = "tags" in inspect.signature(made._internal_init).parameters
         assert takes is (token not in UNTAGGED), token
+
+
+def test_a_run_s_images_are_of_a_registry_of_azure(run):
+    containers = run.inputs("workload-0")["spec"]["template"]["spec"]["containers"]
+    assert len(containers) == 10
+    assert all(".azurecr.io/" in container["image"] for container in containers)
