@@ -1,4 +1,7 @@
-"""Rules about TLS: between components, and as the least version of what Azure serves."""
+"""Rules about TLS: between components, and as the least version of what Azure serves.
+
+No address is in a message: it may hold a password, which a policy pack is given in clear.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def _encrypted(resource: Resource, platform: Platform) -> Iterator[str]:
     for path, value in leaves(resource.inputs):
         if isinstance(value, str) and value.lower().startswith("http://"):
             if not value.lower().removeprefix("http://").startswith(LOOPBACK):
-                yield f"{resource} asks {value} at {shown(path)}, which is not encrypted: use https."
+                yield f"{resource} has an address of plain http at {shown(path)}: use https."
         elif value is True and path and UNVERIFIED.fullmatch(path[-1]):
             yield f"{resource} does without TLS, or does not verify it, at {shown(path)}: turn that off."
 
@@ -59,7 +62,7 @@ def _authenticated(resource: Resource, _platform: Platform) -> Iterator[str]:
             continue
         url = get(client, "url")
         if url is not None and url != UNKNOWN and not str(url).startswith("https://"):
-            yield f"{resource} is reached at {url}, which is not encrypted: use https."
+            yield f"{resource} is not reached by https: give it an address that is encrypted."
         if not get(client, "caBundle"):
             yield f"{resource} has no caBundle, so that anybody's certificate would do: give it the authority's."
 

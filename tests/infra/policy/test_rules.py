@@ -39,7 +39,7 @@ BY_ROLES = {"enableRbacAuthorization": True}
 GOOD_VAULT = {"properties": BY_ROLES, **TAGGED}
 CASES = [
     # rule, what breaks it, what does not, words of the sentence
-    ("tls-between-components", (RELEASE, {"values": {"a": [{"url": "http://x/y"}]}}), "http://x/y at values.a.0.url"),
+    ("tls-between-components", (RELEASE, {"values": {"a": [{"url": "http://x/y"}]}}), "plain http at values.a.0.url"),
     ("tls-between-components", (RELEASE, {"values": {"insecureSkipVerify": True}}), "values.insecureSkipVerify"),
     ("tls-between-components", (PROVIDER, {"spec": {"caBundle": "x", "insecure_skip_tls_verify": True}}), "verify it"),
     ("tls-least-version", ("azure-native:storage:StorageAccount", TAGGED), "minimumTlsVersion is not set"),
@@ -48,7 +48,7 @@ CASES = [
         ("azure-native:redis:Redis", {"minimumTlsVersion": "1.0", "enableNonSslPort": True, **TAGGED}),
         "minimumTlsVersion is 1.0",
     ),
-    ("tls-for-admission", (PROVIDER, {"spec": {"url": "http://127.0.0.1/x", "caBundle": "x"}}), "http://127.0.0.1/x"),
+    ("tls-for-admission", (PROVIDER, {"spec": {"url": "http://127.0.0.1/x", "caBundle": "x"}}), "not reached by https"),
     ("tls-for-admission", (WEBHOOK, {"webhooks": [{"clientConfig": {"url": "https://x"}}]}), "no caBundle"),
     ("ratify-uses-https", (RELEASE, {"values": {"oras": {"useHttp": True}}}), "values.oras.useHttp"),
     ("no-admin-user", (REGISTRY, {**GOOD_REGISTRY, "adminUserEnabled": True}), "adminUserEnabled"),
@@ -148,6 +148,14 @@ def test_a_rule_names_what_breaks_it_and_no_other_rule_does(rule, resource, word
 @pytest.mark.parametrize("resource", SILENT)
 def test_what_is_as_it_has_to_be_breaks_no_rule(resource):
     assert broken(*resource) == []
+
+
+def test_no_message_has_an_address_which_may_hold_a_password():
+    url = "http://user:hunter2@x"
+    for kind, inputs in ((RELEASE, {"values": {"url": url}}), (PROVIDER, {"spec": {"url": url, "caBundle": "x"}})):
+        found = broken(kind, inputs)
+        assert found
+        assert "hunter2" not in "".join(each.message for each in found)
 
 
 def test_every_rule_has_a_case_that_breaks_it():
