@@ -24,10 +24,16 @@ def check(context: Context) -> None:
         made = context.engine.outputs(stack.shared.name).get("declared")
         # The CLI may leave out what is null.
         if made is not None and _without_nulls(made) != _without_nulls(stack.shared.settings.shared_part):
+            name = stack.shared.name
+            if context.engine.name == "cli":  # it is others' too, and has images that took hours
+                otherwise = f"change it (`csscgen up --stack {name}`)"
+            else:
+                otherwise = (
+                    f"destroy it (`csscgen destroy --stack {name}`), take stacks of your own with --instance NAME"
+                )
             raise UsageError(
-                f"Stack {stack.shared.name} is up already, made with {made}, and what is asked for differs. Destroy it "
-                f"(`csscgen destroy --stack {stack.shared.name}`), take it as it is, or take stacks of your own with "
-                "--instance NAME."
+                f"Stack {name} is up already, made with {made}, and what is asked for differs. Take it as it is, or "
+                f"{otherwise}."
             )
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from analysis.formats import counted
 from csscgen.context import Context
 from csscgen.stackfiles import Stack
 from infra.engine.types import Known
@@ -48,7 +49,7 @@ def _by_state(stack: Stack, known: Sequence[Known]) -> Iterator[str]:
         + (", whose making was cut off" if each.unfinished else "")
         for each in own
     ]
-    yield from _listed([*names, *([f"{len(inside)} objects in the cluster"] if inside else [])])
+    yield from _listed([*names, *([f"{counted(len(inside), 'object')} in the cluster"] if inside else [])])
 
 
 def _by_tag(stack: Stack, known: Sequence[Known], run_id: str) -> list[str]:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import IO
 
 from pulumi import automation
 from pulumi.automation.errors import create_command_error
@@ -62,20 +63,26 @@ class Command(automation.PulumiCommand):
         interrupted: KeyboardInterrupt | None = None
         environment = {**os.environ, **ENVIRONMENT, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         words = [self.command, "--non-interactive", *args]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            words, cwd=cwd, env=environment, stdout=pipe, stderr=pipe, encoding="utf-8", start_new_session=True
-        ) as process:
+        with _memory("stdout") as out, _memory("stderr") as err:
+            process = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
             while True:
                 try:
-                    out, err = process.communicate()
+                    process.wait()
                     break
                 except KeyboardInterrupt as caught:
                     interrupted = interrupted or caught
                     process.send_signal(signal.SIGINT)
+            result = automation.CommandResult(stdout=_text(out), stderr=_text(err), code=process.returncode)
         if interrupted is not None:
             raise interrupted
-        result = automation.CommandResult(stdout=out.rstrip("\n"), stderr=err.rstrip("\n"), code=process.returncode)
         if result.code != 0:
             raise create_command_error(result)
         return result
@@ -103,6 +110,17 @@ def translated(doing: str, told: Callable[[], list[str]] = list) -> Iterator[Non
         raise EngineError(
             "\n".join([f"The Pulumi CLI failed to {doing}:", *(f"  - {line}" for line in lines)])
         ) from error
+
+
+def _memory(name: str) -> IO[bytes]:
+    """Where the CLI writes. A pipe would end it at its next line if this process were killed, in the middle of what it
+    does; a file would have on disk what is secret."""
+    return os.fdopen(os.memfd_create(name), "w+b")
+
+
+def _text(written: IO[bytes]) -> str:
+    written.seek(0)
+    return written.read().decode(errors="replace").rstrip("\n")
 
 
 def _stderr(error: automation.CommandError) -> str:

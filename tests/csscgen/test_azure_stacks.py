@@ -333,13 +333,17 @@ def killed(azure: Azure, when: Callable[[], bool]) -> None:
         finally:
             os._exit(0)
     try:
-        end = time.monotonic() + 60
-        while not when():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(when)
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def killed_in_settle(azure: Azure) -> None:
@@ -386,6 +390,19 @@ def test_a_run_that_was_cut_off_before_its_load_is_begun_again(azure: Azure, cap
     _, out, err = csscgen(capsys, "run", "--stack", RUN, "--resume", "--json")
     assert azure.done == ORDER[1:], err
     assert json.loads(out)["pods"]["ready"] == 5
+
+
+def test_a_kill_does_not_cut_off_what_the_cli_does(azure: Azure, capsys):
+    begun = threading.Event()
+    azure.hooks[ORDER[2]] = begun.set
+    with azure.pulumi.changing() as scenario:
+        scenario["programs"][RUN][0]["seconds"] = scenario["programs"][RUN][1]["seconds"] = 0.5
+    killed(azure, begun.is_set)
+    assert azure.pulumi.resources(RUN) == []
+    until(lambda: azure.pulumi.resources(RUN) == ["group", "aks", "gatekeeper"])
+    azure.done.clear()
+    csscgen(capsys, "run", "--stack", RUN, "--resume")
+    assert azure.done == ORDER[1:]
 
 
 def test_a_run_that_was_cut_off_is_reported_and_cleaned_up_by_destroy(azure: Azure, capsys):

@@ -151,6 +151,7 @@ def operate(backend: Backend, what: str, stack: str, log: str) -> None:
                 )
                 raise Failed(f"error: {verb} failed")
             emit({"resourcePreEvent": {"metadata": step["metadata"]}})
+            print(f" +  {step['name']} {what}", flush=True)
             time.sleep(step["seconds"])
             step["do"]()
             backend.save()
