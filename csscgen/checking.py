@@ -8,7 +8,7 @@ from typing import Any
 from csscgen.context import Context
 from csscgen.stackfiles import Stack
 from infra.local.sockets import is_free, owner
-from infra.settings import Settings
+from infra.settings import charts
 from workloads.errors import UsageError
 
 
@@ -45,26 +45,8 @@ def _refuse_for_embedded(stack: Stack) -> None:
             f"Stack {stack.name} is on Azure, and making it needs the Pulumi CLI: the embedded engine can only preview "
             "it. Install the CLI and use --engine cli, or take a local stack."
         )
-    if stack.shared and (charts := _charts(settings)):
-        raise UsageError(
-            f"Stack {stack.name} installs Helm charts, for {', '.join(charts)}, and that needs the Pulumi CLI: the "
-            "embedded engine has no Helm. Install the CLI and use --engine cli; or turn off what the cluster has "
-            f"already: {' '.join(f'--set {word}' for word in charts.values())}."
-        )
-
-
-def _charts(settings: Settings) -> dict[str, str]:
-    """What a stack on a cluster installs by a Helm chart → the word that turns it off."""
-    if settings.platform == "local":
-        return {}
-    monitoring = settings.monitoring
-    needed = {
-        "Gatekeeper": (settings.gatekeeper.install, "gatekeeper.install=off"),
-        "Ratify": (settings.ratify.install, "ratify.install=off"),
-        "Dapr and Redis": (settings.ratify.mode == "ha", "ratify.mode=ha-without-dapr"),
-        "Prometheus": (monitoring.prometheus == "on" and not monitoring.prometheusUrl, "monitoring.prometheus=off"),
-    }
-    return {name: word for name, (is_needed, word) in needed.items() if is_needed}
+    if problem := charts.problem(settings, stack.name):
+        raise UsageError(problem)
 
 
 def _without_nulls(value: Any) -> Any:
