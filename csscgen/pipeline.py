@@ -175,9 +175,11 @@ def _to_the_end(context: Context, record: Run, guard: Guard, work: Callable[[], 
         raise
     finally:
         guard.stand_down()
-        theirs = isinstance(sys.exc_info()[1], InUseError)
+        in_use = isinstance(sys.exc_info()[1], InUseError)
         try:
-            if not (keep or theirs):  # a stack that somebody else is working on is theirs, whatever it has of ours
+            if in_use:  # what somebody else is working on may be theirs altogether
+                context.progress.say(f"  the stack is left as it is; `{context.named('destroy')}` removes it")
+            elif not keep:
                 with _afterwards(context), record.phase(context.progress, "destroy"):
                     steps.destroy(context, shared=False)
         finally:

@@ -13,6 +13,8 @@ from infra.engine.types import OnStep, Op, Outcome, PlannedStep, StepEvent
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _LONGEST_DIAGNOSTIC = 2_000
+_REFUSAL = re.compile(r"^workloads\.errors\.\w+: ", re.MULTILINE)
+"""Ends the traceback of an error that this project raises on purpose."""
 _EMPTY = ("update failed", "preview failed", "destroy failed")
 """What the CLI says about the stack itself when something in it failed; it adds nothing."""
 _OPS: dict[str, Op] = {
@@ -128,8 +130,13 @@ def _is_custom(metadata: Any) -> bool:
 
 
 def _plain_text(message: str) -> str:
-    """A diagnostic without the CLI's colour tags, and bounded: some are the whole answer of a service."""
+    """A diagnostic without the CLI's colour tags, and bounded: some are the whole answer of a service.
+
+    Of a program that refused its settings the sentences are kept, and not where it did.
+    """
     text = re.sub(r"<\{%[^%]*%\}>", "", message).strip()
+    if refusals := list(_REFUSAL.finditer(text)):
+        text = text[refusals[-1].end() :]
     return text if len(text) <= _LONGEST_DIAGNOSTIC else f"{text[:_LONGEST_DIAGNOSTIC]}…"
 
 

@@ -282,6 +282,7 @@ def test_a_stack_that_somebody_else_is_working_on_is_left_alone(azure: Azure, ca
     code, _, err = csscgen(capsys, "run", "--stack", RUN, *SMALL)
     assert code == 2
     assert "in use by another operation" in err and "ann@her-machine" in err
+    assert f"the stack is left as it is; `csscgen destroy --stack {RUN}` removes it" in err
     assert azure.done == ["certificate"]
     assert not azure.pulumi.calls("destroy")
     assert azure.pulumi.resources(RUN) == ["group", "aks", "gatekeeper"]

@@ -195,6 +195,24 @@ def test_what_keeps_the_cli_from_beginning_is_a_usage_error_that_says_what_to_do
             operation()
 
 
+def test_what_the_program_refuses_is_told_without_a_traceback(pulumi, engine):
+    refusal = "The settings of stack perf are wrong:\n  - scenario.replicas: expected a whole number."
+    said = (
+        "<{%reset%}>Program failed with an unhandled exception:\nTraceback (most recent call last):\n"
+        '  File "/somewhere/infra/program.py", line 7, in main\n    raise error\n'
+        f"workloads.errors.SettingsError: {refusal}\n<{{%reset%}}>"
+    )
+    with pulumi.changing() as scenario:
+        stack = "urn:pulumi:perf::ratify-perf::pulumi:pulumi:Stack::ratify-perf-perf"
+        event = {"severity": "error", "urn": stack, "message": said, "color": "raw"}
+        scenario["events"]["up"] = [{"diagnosticEvent": event}]
+        scenario["breaks"]["up perf rg"] = "never reached"
+    with pytest.raises(EngineError) as caught:
+        engine.up("perf", {})
+    assert f"  - {stack}: {refusal}" in str(caught.value)
+    assert "Traceback" not in str(caught.value) and "somewhere" not in str(caught.value)
+
+
 def test_a_failure_without_events_shows_the_last_line(pulumi, engine):
     with pulumi.changing() as scenario:
         scenario["says"]["up"] = "warning: old\nerror: no such plugin"
