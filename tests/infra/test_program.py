@@ -435,12 +435,6 @@ def test_what_is_changed_for_one_run_goes_before_the_stack_file(world, monkeypat
     assert world.up("local-shared").inputs("signing")["common_name"] == "for this once"
 
 
-def test_a_platform_that_cannot_be_declared_is_refused(world):
-    engine = select("embedded", root=ROOT, state=world.state)
-    with pytest.raises(UsageError, match="platform kubeconfig"):
-        engine.preview("dev", {"platform": "kubeconfig", "sharedStack": "there"})
-
-
 def test_a_size_that_the_shared_stack_does_not_have_is_told(world):
     world.up("local-shared", registry={"regions": [{"name": "one", "size": "S"}]})
     engine = select("embedded", root=ROOT, state=world.state)
