@@ -90,13 +90,15 @@ def run(settings: Settings, folder: Path) -> None:
     )
     trail = Trail("trail", top, inside)
     what = settings.plan
-    namespaces = Namespaces("namespaces", what, top, inside)
+    # Without a policy and a load of its own the stack is a cluster for another, which has namespaces by these names.
+    bare = not settings.policy.install and not settings.load.start
+    namespaces = None if bare else Namespaces("namespaces", what, top, inside)
     host = common.require_output("registries").apply(
         lambda hosts: host_of(hosts, settings.registry.size, str(settings.sharedStack))
     )
     if monitoring.wanted(settings):
         pulumi.export("prometheus", monitoring.Prometheus("prometheus", here, settings).url)
-    if settings.load.mode == "declared" and settings.load.start:
+    if namespaces and settings.load.mode == "declared" and settings.load.start:
         children = pulumi.ResourceOptions.merge(
             inside, pulumi.ResourceOptions(depends_on=[namespaces, admission.armed, trail.bound])
         )

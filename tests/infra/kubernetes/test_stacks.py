@@ -72,6 +72,12 @@ def test_on_this_machine_the_webhooks_stay_without_a_policy(world: World):
     assert "admission-validating" in declared.needs("workload-0")
 
 
+def test_a_local_stack_without_policy_and_load_leaves_the_namespaces_to_the_stack_that_is_run_on_it(world: World):
+    without = {"policy": {"install": False}, "load": {"start": False}}
+    assert "namespaces-0" not in world.up("local-smoke", **without).steps
+    assert "namespaces-0" in world.up("local-smoke", load={"start": False}).steps
+
+
 def test_the_load_comes_last_and_what_denies_it_before(world: World):
     declared = world.up("kubeconfig-S")
     assert {"gatekeeper", "ratify", "ratify-login", "policy-constraint", "namespaces-0"} <= declared.needs("workload-0")
