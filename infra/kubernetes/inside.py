@@ -21,6 +21,7 @@ from infra.kubernetes.trust import InlineTrust, Trust, VaultTrust
 from infra.kubernetes.workloads import Namespaces, Workloads
 from infra.settings import Settings
 from infra.settings.charts import needed
+from workloads.ratify.objects import PULL_SECRET
 
 __all__ = ["NAMESPACE", "SERVICE_ACCOUNT", "InlineTrust", "Placement", "VaultTrust", "declare"]
 
@@ -54,6 +55,10 @@ def declare(
     standing = _after(inside, installed)
     namespaces = Namespaces("namespaces", settings.plan, top, standing)
     ready: list[pulumi.Resource] = [namespaces]
+    if isinstance(trust, InlineTrust):
+        there = _after(inside, [namespaces])
+        names = settings.plan.namespace_names
+        ready += [_login(f"pull-{number}", PULL_SECRET, name, trust, there) for number, name in enumerate(names)]
     if settings.policy.install:
         own = [*dict.fromkeys(charts()[name].namespace for name in needed(settings))]
         ready.append(Policy("policy", settings, own=own, opts=top, children=standing).constraint)
@@ -98,20 +103,25 @@ def _beside_ratify(
 ) -> list[pulumi.Resource]:
     """Ratify's login, if it is given one, and the cache that its replicas share, in the namespace of the releases."""
     standing, made = _after(inside, after), list[pulumi.Resource]()
-    if (login := ratify.docker_config(trust)) is not None:
-        made.append(
-            k8s.core.v1.Secret(
-                "ratify-login",
-                metadata={"name": ratify.DOCKER_SECRET, "namespace": NAMESPACE},
-                type="kubernetes.io/dockerconfigjson",
-                string_data={".dockerconfigjson": login},
-                opts=standing,
-            )
-        )
+    if isinstance(trust, InlineTrust):
+        made.append(_login("ratify-login", ratify.DOCKER_SECRET, NAMESPACE, trust, standing))
     if settings.ratify.mode == "ha":
         sidecars = release("dapr", dapr.values(placement), inside)
         made += dapr.Cache("cache", placement, pulumi.ResourceOptions(), standing, sidecars).resources
     return made
+
+
+def _login(
+    resource: str, name: str, namespace: str, trust: InlineTrust, opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    """The login to the registry as a secret of a namespace: for Ratify, or for the nodes that pull the load."""
+    return k8s.core.v1.Secret(
+        resource,
+        metadata={"name": name, "namespace": namespace},
+        type="kubernetes.io/dockerconfigjson",
+        string_data={".dockerconfigjson": trust.login},
+        opts=opts,
+    )
 
 
 def _after(options: pulumi.ResourceOptions, resources: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:

@@ -119,14 +119,6 @@ def _trusting(settings: Settings, trust: Trust) -> dict[str, Any]:
     return stated
 
 
-def docker_config(trust: Trust) -> pulumi.Output[str] | None:
-    """The content of the secret ``DOCKER_SECRET``: no login at all where nobody has to log in."""
-    if isinstance(trust, VaultTrust):
-        return None
-    text = pulumi.Output.from_input(trust.docker_config).apply(lambda known: known or json.dumps({"auths": {}}))
-    return pulumi.Output.secret(text)
-
-
 def _in_quotes(identity: pulumi.Input[str]) -> pulumi.Input[str]:
     """An identity as it has to stand between the double quotes that the chart's template puts around it."""
 

@@ -40,7 +40,7 @@ def run(settings: Settings, _folder: Path) -> None:
     )
     trust = inside.InlineTrust(
         certificates=common.require_output("trustStore"),
-        docker_config=common.get_output("credentials").apply(_login) if settings.ratify.install else None,
+        docker_config=common.get_output("credentials").apply(_login),
         trusted_identity=common.require_output("trustPolicy").apply(_identity),
         plain_http=host.apply(is_loopback),
     )
@@ -74,12 +74,15 @@ def _credentials(named: str) -> Path:
     try:
         content = json.loads(file.read_text())
     except OSError as error:
-        raise UsageError(f"{file}, which registry.credentials names, cannot be read: {error.strerror}.") from None
+        raise UsageError(
+            f"{file}, where the logins to the registries are to be, cannot be read: {error.strerror}. Name another in "
+            "registry.credentials."
+        ) from None
     except ValueError:
         content = None
     if not isinstance(content, dict) or not isinstance(content.get("auths"), dict):
         raise UsageError(
-            f"{file}, which registry.credentials names, has no logins: it is to be a docker config.json whose auths "
-            "hold them; a credential helper's are out of Ratify's reach."
+            f"{file} has no logins to the registries: it is to be a docker config.json whose auths hold them. What a "
+            "credential helper keeps is out of the cluster's reach. Name another in registry.credentials."
         )
     return file

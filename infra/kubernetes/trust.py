@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pulumi
@@ -26,6 +27,12 @@ class InlineTrust:
     docker_config: pulumi.Input[str | None]
     trusted_identity: pulumi.Input[str]
     plain_http: pulumi.Input[bool]
+
+    @property
+    def login(self) -> pulumi.Output[str]:
+        """The docker config, a secret: one without any login where nobody has to log in."""
+        given: pulumi.Output[str | None] = pulumi.Output.from_input(self.docker_config)
+        return pulumi.Output.secret(given.apply(lambda known: known or json.dumps({"auths": {}})))
 
 
 Trust = VaultTrust | InlineTrust

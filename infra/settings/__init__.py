@@ -22,7 +22,7 @@ from infra.settings.scenarios import Load, Policy, Scenario
 from infra.values import read_fields, unknown_key
 from workloads.errors import SettingsError
 from workloads.negatives import REFUSED_SIGNERS
-from workloads.ratify.objects import Plan
+from workloads.ratify.objects import PULL_SECRET, Plan
 from workloads.sizes import SIZES, nodes_needed
 
 __all__ = [
@@ -162,4 +162,5 @@ class Settings:
             negatives=scenario.negatives,
             seed=scenario.seed,
             restored=scenario.restored,
+            pull_secret=PULL_SECRET if self.platform == "kubeconfig" else None,
         )

@@ -20,6 +20,8 @@ RUN_LABEL = "ratify-perf/run-id"
 WORKLOAD_LABEL = "ratify-perf/workload"
 NAMESPACES = "ratify-perf-*"
 """The namespaces of every load, as Gatekeeper spells what several names begin with."""
+PULL_SECRET = "ratify-perf-pull"
+"""The login to the registry in each of them, where the nodes have none of their own."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Plan:
     """Says which workloads those are."""
     restored: bool = False
     """Whether the negative images have genuine signatures as well."""
+    pull_secret: str | None = None
+    """The secret in each namespace that images are pulled with; None where the nodes can by themselves."""
 
     @cached_property
     def image_sets(self) -> list[ImageSet]:
@@ -124,6 +128,7 @@ def _pod_spec(plan: Plan, shard: int, host: str) -> dict[str, Any]:
     # The waiter of the images waits for ever, or as long as it is told to.
     arguments = {"args": [f"{plan.job_seconds}s"]} if plan.kind == "job" else {}
     return {
+        **({"imagePullSecrets": [{"name": plan.pull_secret}]} if plan.pull_secret else {}),
         "containers": [
             {"name": f"{images.repository}-{tag}", "image": reference, **arguments}
             for tag, reference in zip(images.tags, images.references(host), strict=True)

@@ -38,7 +38,7 @@ def outputs_of(declared: Declared) -> dict[str, Any]:
 def test_the_smoke_stack_is_the_policy_and_the_workloads_and_nothing_that_needs_helm(world: World):
     declared = world.up("kubeconfig-smoke")
     kinds = [step.type.rpartition(":")[2] for step in declared.outcome.steps if step.type.startswith("kubernetes:")]
-    assert sorted(kinds) == ["Config", "ConstraintTemplate", "Deployment", "Namespace", "RatifyVerification"]
+    assert sorted(kinds) == ["Config", "ConstraintTemplate", "Deployment", "Namespace", "RatifyVerification", "Secret"]
 
 
 def test_the_policy_is_the_same_on_every_platform(world: World):
@@ -76,6 +76,21 @@ def test_a_local_stack_without_policy_and_load_leaves_the_namespaces_to_the_stac
     without = {"policy": {"install": False}, "load": {"start": False}}
     assert "namespaces-0" not in world.up("local-smoke", **without).steps
     assert "namespaces-0" in world.up("local-smoke", load={"start": False}).steps
+
+
+def test_the_nodes_have_a_login_to_pull_with_in_every_namespace(world: World):
+    declared = world.up("kubeconfig-smoke", scenario={"namespaces": 2, "shards": 2})
+    for number in range(2):
+        secret = declared.inputs(f"pull-{number}")
+        assert (secret["type"], secret["stringData"]) == ("kubernetes.io/dockerconfigjson", "[secret]")
+        workload = declared.inputs(f"workload-{number}")
+        assert workload["metadata"]["namespace"] == secret["metadata"]["namespace"] == f"ratify-perf-{number}"
+        named = workload["spec"]["template"]["spec"]["imagePullSecrets"]
+        assert named == [{"name": secret["metadata"]["name"]}]
+        assert {"pull-0", "pull-1"} <= declared.needs(f"workload-{number}")
+    local = world.up("local-smoke")
+    assert not [name for name in local.steps if name.startswith("pull-")]
+    assert "imagePullSecrets" not in local.inputs("workload-0")["spec"]["template"]["spec"]
 
 
 def test_the_load_comes_last_and_what_denies_it_before(world: World):
@@ -187,7 +202,7 @@ def test_the_shared_stack_has_the_registries_by_host_and_keys_of_this_machine(wo
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "which registry.credentials names, cannot be read: No such file"),
+        (None, "where the logins to the registries are to be, cannot be read: No such file"),
         ("{", "has no logins"),
         ('{"credsStore": "desktop"}', "has no logins"),
     ],
@@ -211,7 +226,7 @@ def test_ratify_trusts_whom_the_shared_stack_trusts(world: World):
 
 
 def test_a_run_can_be_on_the_local_platform_s_registries(world: World):
-    declared = world.up("kubeconfig-smoke", sharedStack="local-shared")
+    declared = world.up("kubeconfig-smoke", sharedStack="local-shared", registry={"login": False})
     assert str(declared.outcome.outputs["registry"]).startswith("127.0.0.1:")
     (container, _) = declared.inputs("workload-0")["spec"]["template"]["spec"]["containers"]
     assert container["image"].startswith(str(declared.outcome.outputs["registry"]))
