@@ -218,18 +218,16 @@ class Samples:
 
     def partly(self, target: str, window: Window) -> tuple[bool, bool]:
         """Whether the target came after the window's start, and whether it left for good before its end."""
-        came, left = self._marks(CAME, target), self._marks(LEFT, target)
-        last = max((time for one in self.series(UP, target) for time in one.times), default=0.0)
+        came, left = self._life(target)
         return (
-            bool(came) and window.start < min(came) <= window.end,
-            bool(left) and max(left) >= last and window.start <= max(left) <= window.end,
+            came is not None and window.start < came <= window.end,
+            left is not None and window.start <= left <= window.end,
         )
 
     def lived(self, target: str, window: Window) -> bool:
         """Whether the target was there in the window at all, so far as its marks say."""
-        came, left = self._marks(CAME, target), self._marks(LEFT, target)
-        last = max((time for one in self.series(UP, target) for time in one.times), default=0.0)
-        return not (came and min(came) > window.end) and not (left and last <= max(left) < window.start)
+        came, left = self._life(target)
+        return (came is None or came <= window.end) and (left is None or left >= window.start)
 
     def series(self, metric: str, target: str, instants: Collection[float] | None = None) -> list[Series]:
         """The series of a metric of a target, at the given instants only, or at all.
@@ -284,9 +282,16 @@ class Samples:
         rows = pc.indices_nonzero(mask)
         return rows if len(rows) else None
 
-    def _marks(self, mark: str, target: str) -> list[float]:
-        """When the target was marked so."""
-        return [time for one in self.series(mark, target) for time in one.times]
+    def _life(self, target: str) -> tuple[float | None, float | None]:
+        """When the target came, and when it left and was asked no more; None if it is not marked so."""
+        marks = {
+            mark: [time for one in self.series(mark, target) for time in one.times]
+            for mark in self.present((CAME, LEFT), target)
+        }
+        left = max(marks.get(LEFT, ()), default=None)
+        if left is not None and any(one.times[-1] > left for one in self.series(UP, target)):
+            left = None  # there is another of its name
+        return min(marks.get(CAME, ()), default=None), left
 
     def _page_instants(self, target: str) -> list[float]:
         owner = self._target_code.get(target)

@@ -81,6 +81,8 @@ async def _stream(cluster: Cluster, component: Component, pod: str, folder: Path
                 size += len(chunk)
         if size >= MOST_BYTES:
             told = f"{what} is cut: it has its first {MOST_BYTES >> 20} MiB."
+        elif not size:
+            told = f"{what} is empty."
     except ClusterError as error:
         told = f"{what} could not be had{' whole' if size else ''}: {brief(error)}."
     if size:

@@ -64,6 +64,13 @@ def test_a_log_that_breaks_off_is_kept_as_far_as_it_came(api: ApiServer, tmp_pat
     assert (tmp_path / "logs" / "ratify-a.log").read_text() == "half\n"
 
 
+def test_an_empty_log_is_told(api: ApiServer, tmp_path: Path):
+    api.items[PODS] = [replica("ratify-a")]
+    api.pages = {f"{PODS}/ratify-a/log": text("")}
+    assert podlogs.collect(api.kubeconfig, [RATIFY], tmp_path) == ["The log of ratify-a is empty."]
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
 def test_a_log_is_cut_at_a_size(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(podlogs, "MOST_BYTES", 1 << 20)
     api.items[PODS] = [replica("ratify-a")]
