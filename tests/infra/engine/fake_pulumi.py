@@ -127,11 +127,9 @@ def operate(backend: Backend, what: str, stack: str, log: str) -> None:
     cancelled = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: cancelled.set())
     with events(log) as emit:
-        if url := backend.content["hook"]:
-            body = json.dumps(
-                {"op": what, "stack": stack, "program": [each["name"] for each in backend.program(stack)]}
-            )
-            urllib.request.urlopen(urllib.request.Request(url, body.encode(), {"Content-Type": "text/json"})).close()
+        outputs = backend.content["outputs"].get(stack, {})
+        if what != "up" or not any(each.get("hook") for each in backend.program(stack)):
+            outputs = hook(backend, what, stack) or outputs
         for event in backend.content["events"].get(what, []):
             emit(event)
         steps = destroyed if what == "destroy" else made
@@ -140,30 +138,36 @@ def operate(backend: Backend, what: str, stack: str, log: str) -> None:
                 emit({"diagnosticEvent": {"severity": "error", "urn": step["urn"], "message": broken, "color": "raw"}})
                 emit({"resOpFailedEvent": {"metadata": step["metadata"], "status": 0, "steps": 0}})
                 verb = "update" if what == "up" else what
-                emit(
-                    {
-                        "diagnosticEvent": {
-                            "severity": "error",
-                            "urn": urn(stack, STACK, ""),
-                            "message": f"{verb} failed",
-                        }
-                    }
-                )
+                about = {"severity": "error", "urn": urn(stack, STACK, "")}
+                emit({"diagnosticEvent": {**about, "message": f"{verb} failed"}})
                 raise Failed(f"error: {verb} failed")
             emit({"resourcePreEvent": {"metadata": step["metadata"]}})
             print(f" +  {step['name']} {what}", flush=True)
             time.sleep(step["seconds"])
+            if step["hook"] and what == "up":
+                outputs = hook(backend, what, stack) or outputs
             step["do"]()
             backend.save()
             emit({"resOutputsEvent": {"metadata": step["metadata"]}})
             if cancelled.is_set():
                 raise Failed("error: update canceled")
         if what != "preview":
-            found["outputs"] = backend.content["outputs"].get(stack, {}) if what == "up" else {}
+            found["outputs"] = outputs if what == "up" else {}
             backend.save()
         elif stack in backend.content["outputs"]:
             state = {"type": STACK, "urn": urn(stack, STACK, ""), "outputs": backend.content["outputs"][stack]}
             emit({"resOutputsEvent": {"metadata": {"op": "create", "urn": state["urn"], "type": STACK, "new": state}}})
+
+
+def hook(backend: Backend, what: str, stack: str) -> Any:
+    """Lets the test do an operation, at its beginning or at the resource that is marked so; returns its outputs."""
+    if not (url := backend.content["hook"]):
+        return None
+    names = [each["name"] for each in backend.program(stack)]
+    config = json.loads(os.environ.get("CSSCGEN_CONFIG") or "{}")
+    body = json.dumps({"op": what, "stack": stack, "program": names, "config": config}).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "text/json"})) as answer:
+        return json.load(answer)
 
 
 STACK = "pulumi:pulumi:Stack"
@@ -197,7 +201,8 @@ def destroyed(backend: Backend, stack: str, *, dry: bool) -> Iterator[dict[str, 
 def step(op: str, address: str, each: dict[str, Any], do: Callable[[], object], **states: Any) -> dict[str, Any]:
     metadata = {"op": op, "urn": address, "type": each["type"], "provider": "", **states}
     seconds = 0 if op == "same" else each.get("seconds", 0)
-    return {"name": each["name"], "urn": address, "metadata": metadata, "seconds": seconds, "do": do}
+    about = {"name": each["name"], "urn": address, "metadata": metadata, "hook": bool(each.get("hook"))}
+    return {**about, "seconds": seconds, "do": do}
 
 
 def urn(stack: str, type_: str, name: str) -> str:

@@ -79,14 +79,18 @@ def put_on_path(folder: Path, environment: pytest.MonkeyPatch, version: str = NE
 
 
 @contextmanager
-def hooked(pulumi: StandIn, hook: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """``hook`` is called, in a thread, when the stand-in begins an operation, which waits until it returns."""
+def hooked(pulumi: StandIn, hook: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Iterator[None]:
+    """``hook`` is called, in a thread, when the stand-in begins an operation, which waits until it returns.
+
+    What it returns are the outputs of the stack, each with whether it is secret; None for those of the scenario.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            hook(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
+            outputs = hook(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
             self.end_headers()
+            self.wfile.write(json.dumps(outputs).encode())
 
         def log_message(self, *_: Any) -> None:
             pass
