@@ -16,6 +16,7 @@ from typing import Any
 
 from csscgen import spools
 from csscgen.arming import DEADLINE_SECONDS, await_enforcement
+from csscgen.awaiting import Awaiting
 from csscgen.checkpoints import Checkpoints
 from csscgen.context import Context
 from csscgen.faults import Faults
@@ -159,7 +160,10 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answe
     failed: list[StepEvent] = []
     lock = threading.Lock()
 
+    awaiting = Awaiting(context.progress.update)
+
     def follow(event: StepEvent) -> None:
+        awaiting.follow(event)
         match = WORKLOAD.fullmatch(event.name)
         with lock:
             if event.status == "failed":
@@ -174,7 +178,8 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answe
 
     loaded = context.changed(load={"start": True})
     try:
-        loaded.engine.up(loaded.stack.name, loaded.stack.config, follow)
+        with awaiting:
+            loaded.engine.up(loaded.stack.name, loaded.stack.config, follow)
     except EngineError:
         # A workload that admission refuses is a result. Whatever else failed is an error.
         if not failed or not all(WORKLOAD.fullmatch(e.name) and refused(e.message or "") for e in failed):
