@@ -15,7 +15,9 @@ def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | N
 
     Also cleans up after a run that was killed: from the stack's state, and where that is lost from the marks of its
     processes. The run gets its report of what was measured; a shared stack that it had brought up itself goes too.
-    Destroying what is not there is fine.
+    Destroying what is not there is fine. Azure's shared stack stays without --shared.
+
+    If something on Azure or on a cluster cannot be removed, it is told what is left and how to remove it.
 
     \b
     Example:

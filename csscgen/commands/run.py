@@ -33,7 +33,8 @@ def command(
 
     Finds or builds the real binaries, brings the stack up, seeds and verifies its signed images, sends the load,
     waits until every pod's outcome is known, and leaves runs/<id>/ with the figures, the report and the raw records.
-    What was started is stopped again, whatever happens.
+    What was started is stopped again, whatever happens. A stack on Azure needs the Pulumi CLI, and its shared stack
+    stays.
 
     A run whose harness was killed is gone on with by --resume: with its own settings, from the step that it was in.
     What happened meanwhile was not watched, and the report says so.
@@ -45,6 +46,7 @@ def command(
       csscgen run --stack local-S
       csscgen run --stack local-S --set registry.size=XS --set ratify.cache=on --json
       csscgen run --stack local-S --resume
+      csscgen run --stack perf-S
     """
     from csscgen import pipeline
     from csscgen.context import open_context

@@ -85,30 +85,35 @@ class CliEngine:
         return record.outcome({})
 
     def outputs(self, stack: str) -> dict[str, object]:
-        from infra.engine.commands import translated
-
-        with translated(f"read the outputs of stack {stack}"):
-            made = self._selected(stack, {})
-            found = made.outputs() if made is not None else {}
-        return {k: _output(v) for k, v in found.items()}
-
-    def exists(self, stack: str) -> bool:
         from pulumi import automation
 
         from infra.engine.commands import translated
 
+        with translated(f"read the outputs of stack {stack}"):
+            try:
+                found = self._workspace().stack_outputs(stack)
+            except automation.StackNotFoundError:
+                return {}
+        return {k: _output(v) for k, v in found.items()}
+
+    def exists(self, stack: str) -> bool:
+        from infra.engine.commands import translated
+
         with translated("list the stacks"):
-            stacks = automation.LocalWorkspace(work_dir=self._root, pulumi_command=self._command).list_stacks()
+            stacks = self._workspace().list_stacks()
         return any(_is_called(s.name, stack) and s.resource_count for s in stacks)
 
     def resources(self, stack: str) -> tuple[Known, ...]:
+        from pulumi import automation
+
         from infra.engine.commands import translated
 
         with translated(f"export the state of stack {stack}"):
-            if self._selected(stack, {}) is None:
+            try:
+                # Not by the automation API's own export_stack, which asks for the secrets in clear.
+                text = self._command.run(["stack", "export", "--stack", stack], self._root, {}).stdout
+            except automation.StackNotFoundError:
                 return ()
-            # Not by the automation API's own export_stack, which asks for the secrets in clear.
-            text = self._command.run(["stack", "export", "--stack", stack], self._root, {}).stdout
         try:
             return _known_resources(json.loads(text).get("deployment") or {})
         except (ValueError, AttributeError, KeyError, TypeError) as error:
@@ -116,6 +121,12 @@ class CliEngine:
                 f"What the Pulumi CLI exported of stack {stack} is no state: {type(error).__name__}. Look at it with "
                 f"`pulumi stack export --stack {stack}`."
             ) from error
+
+    def _workspace(self) -> Any:
+        """For what only reads: it selects no stack, which a user would find selected afterwards."""
+        from pulumi import automation
+
+        return automation.LocalWorkspace(work_dir=self._root, pulumi_command=self._command)
 
     def _selected(self, stack: str, config: Mapping[str, object]) -> Stack | None:
         from pulumi import automation

@@ -274,6 +274,14 @@ def test_without_a_passphrase_the_reason_is_told_and_nothing_is_made(azure: Azur
     assert azure.pulumi.scenario["stacks"] == {}
 
 
+def test_an_empty_passphrase_is_one(azure: Azure, capsys, monkeypatch):
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    with azure.pulumi.changing() as scenario:
+        scenario["passphrase"] = True
+    assert csscgen(capsys, "up", "--stack", RUN, *SMALL)[0] == 0
+    assert azure.done == ORDER[:3]
+
+
 def test_a_stack_that_somebody_else_is_working_on_is_left_alone(azure: Azure, capsys):
     csscgen(capsys, "up", "--stack", RUN, *SMALL)
     with azure.pulumi.changing() as scenario:

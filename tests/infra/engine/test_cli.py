@@ -248,6 +248,24 @@ def test_destroy_outputs_and_exists_of_a_stack_that_never_was(pulumi, engine):
     assert not pulumi.calls("destroy")
 
 
+def test_what_only_reads_selects_no_stack(pulumi, engine):
+    engine.up("perf", {})
+    before = len(pulumi.calls("select"))
+    assert before > 0
+    engine.outputs("perf")
+    engine.exists("perf")
+    engine.resources("perf")
+    assert len(pulumi.calls("select")) == before
+
+
+def test_an_export_that_is_no_state_is_told(pulumi, engine):
+    engine.up("perf", {})
+    with pulumi.changing() as scenario:
+        scenario["stacks"]["perf"]["export"] = {"resources": [{"custom": True}]}
+    with pytest.raises(EngineError, match="exported of stack perf is no state: KeyError"):
+        engine.resources("perf")
+
+
 def test_a_stack_of_the_same_name_in_another_organization_is_another_stack(pulumi, engine):
     engine.up("perf", {})
     with pulumi.changing() as scenario:
