@@ -26,9 +26,10 @@ from csscgen.prometheus import Prometheus
 from csscgen.replicas import Component, Replicas
 from csscgen.runs import Run
 from csscgen.spools import PARQUET
-from csscgen.surroundings import look
+from csscgen.surroundings import Surroundings, look, several
 from csscgen.tracking import NOT_CREATED, Pod, Tracker, last_moment
 from workloads.errors import UsageError
+from workloads.ratify.metrics import APISERVER
 from workloads.ratify.objects import RUN_LABEL, Plan
 
 Objects = list[dict[str, Any]]
@@ -94,16 +95,17 @@ def gather(context: Context) -> Run:
     tracker = UnwatchedTracker(settings.plan)
     tracker.take(found, began)
     window = Window(began, _ended(tracker, found, began) + 1)  # its last second is begun, by a clock of whole seconds
-    record = _record(context, window)
+    around = look(outputs["kubeconfig"])
+    record = _record(context, window, around)
     Checkpoints(record.folder, tracker, ()).write()
     (record.folder / "requests.jsonl").unlink()  # nobody knows, which is not the same as none
     with record.phase(context.progress, "collect"):
-        _metrics(context, record, outputs, window)
+        _metrics(context, record, outputs, window, around)
         collect(context, record)
     return record
 
 
-def _record(context: Context, window: Window) -> Run:
+def _record(context: Context, window: Window, around: Surroundings) -> Run:
     folder = runs.folder(context.root) / runs.new_id(context.stack.name)
     folder.mkdir(parents=True)
     return Run(
@@ -118,12 +120,12 @@ def _record(context: Context, window: Window) -> Run:
         window={"start": window.start, "end": window.end},
         instance=context.instance,
         changes=list(context.changes),
-        cluster=look(context.outputs()["kubeconfig"]).record(),
+        cluster=around.record(),
         collected_afterwards=True,
     )
 
 
-def _metrics(context: Context, record: Run, outputs: dict[str, Any], window: Window) -> None:
+def _metrics(context: Context, record: Run, outputs: dict[str, Any], window: Window, around: Surroundings) -> None:
     """The pods of Ratify and Gatekeeper as they are now, and what Prometheus has of them."""
     replicas = Replicas(Component.of(outputs), "", None, record.folder)
     run(_list(outputs["kubeconfig"], replicas))
@@ -138,8 +140,11 @@ def _metrics(context: Context, record: Run, outputs: dict[str, Any], window: Win
             replicas.pods.values(),
             record.folder / PARQUET,
             lambda what: context.progress.update(f"awaiting {what}"),
+            around.servers,
         )
     record.unscraped = replicas.unscraped(targets)
+    if (around.servers or 0) > 1 and not any(target.startswith(APISERVER) for target in targets):
+        record.unscraped[APISERVER] = several(around.servers or 0)
     record.save()
 
 

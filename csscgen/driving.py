@@ -197,27 +197,38 @@ class Live:
     _VERIFIED = re.compile(
         rb"^ratify_verification_request(?:_millisecond)?_count(?:\{[^}]*\})? ([\d.e+]+)", re.MULTILINE
     )
-    _THROTTLED = re.compile(rb'^registry_requests_total\{[^}]*status="429"[^}]*\} ([\d.e+]+)', re.MULTILINE)
+    _THROTTLED = {
+        "registry": re.compile(rb'^registry_requests_total\{[^}]*status="429"[^}]*\} ([\d.e+]+)', re.MULTILINE),
+        "ratify": re.compile(
+            rb'^ratify_registry_request_count(?:_total)?\{[^}]*status_code="429"[^}]*\} ([\d.e+]+)', re.MULTILINE
+        ),
+    }
+    """Whose count it is: the registry's own, or that of who asks it, where the registry has no page."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._began = time.monotonic()
-        self._first = self._sum("ratify", self._VERIFIED)
+        self._first = self._sum("ratify", self._VERIFIED) or 0.0
 
     def text(self) -> str:
         """How things stand."""
         tracker = self._observer.tracker
         seconds = max(time.monotonic() - self._began, 0.1)
-        rate = (self._sum("ratify", self._VERIFIED) - self._first) / seconds
-        throttled = self._sum("registry", self._THROTTLED)
-        return (
+        told = [
             f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.denied} refused so far, "
-            f"{tracker.failed} failed; {rate:.0f} verifications/s; {throttled:.0f} answers 429"
-        )
+            f"{tracker.failed} failed"
+        ]
+        if (verified := self._sum("ratify", self._VERIFIED)) is not None:
+            told.append(f"{(verified - self._first) / seconds:.0f} verifications/s")
+        throttled = (self._sum(component, pattern) for component, pattern in self._THROTTLED.items())
+        if (count := next((each for each in throttled if each is not None), None)) is not None:
+            told.append(f"{count:.0f} answers 429")
+        return "; ".join(told)
 
-    def _sum(self, component: str, pattern: re.Pattern[bytes]) -> float:
+    def _sum(self, component: str, pattern: re.Pattern[bytes]) -> float | None:
+        """The sum over a component's pages; None if it has none."""
         pages = [page for name, page in list(self._observer.scraper.latest.items()) if name.startswith(component)]
-        return sum(float(value) for page in pages for value in pattern.findall(page))
+        return sum(float(value) for page in pages for value in pattern.findall(page)) if pages else None
 
 
 class Usage:

@@ -25,6 +25,8 @@ class Surroundings:
 
     version: str | None
     nodes: int | None
+    servers: int | None
+    """API servers behind the one address."""
     unread: str | None
     """Why the API server's metrics cannot be had; None if they can."""
 
@@ -40,7 +42,17 @@ def look(kubeconfig: str) -> Surroundings:
 
 async def _look(kubeconfig: str) -> Surroundings:
     async with Cluster(kubeconfig) as cluster:
-        return Surroundings(await _version(cluster), await _nodes(cluster), await _unread(cluster))
+        version, nodes, servers = await _version(cluster), await _nodes(cluster), await _servers(cluster)
+        unread = several(servers) if servers and servers > 1 else await _refusal(cluster)
+        return Surroundings(version, nodes, servers, unread)
+
+
+def several(servers: int) -> str:
+    """Why a page of one of several API servers is not taken."""
+    return (
+        f"The cluster has {servers} API servers behind one address: a page is of one of them, and the others' counts "
+        "are not had."
+    )
 
 
 async def _version(cluster: Cluster) -> str | None:
@@ -52,23 +64,27 @@ async def _version(cluster: Cluster) -> str | None:
 
 
 async def _nodes(cluster: Cluster) -> int | None:
+    """How many there are; one of them is had, and the number of the others."""
+    path = "/api/v1/nodes"
     try:
-        found, _ = await cluster.list("/api/v1/nodes", {})
+        page = await cluster.request("GET", path, params={"limit": "1"})
+        found, metadata = page.get("items") or [], page.get("metadata") or {}
+        if isinstance(others := metadata.get("remainingItemCount", 0), int) and ("continue" not in metadata or others):
+            return len(found) + others
+        return len((await cluster.list(path, {}))[0])
     except ApiError:
         return None
-    return len(found)
 
 
-async def _unread(cluster: Cluster) -> str | None:
+async def _servers(cluster: Cluster) -> int | None:
+    """By the leases that API servers take to say who they are; None if that is not told."""
     try:
-        servers, _ = await cluster.list(LEASES, IDENTITY)
+        return len((await cluster.list(LEASES, IDENTITY))[0]) or None
     except ApiError:
-        servers = []  # it does not tell; whether pages of several processes take turns is seen in the samples
-    if len(servers) > 1:
-        return (
-            f"The cluster has {len(servers)} API servers behind one address: a page is of one of them, and the others' "
-            "counts are not had."
-        )
+        return None  # whether pages of several processes take turns is seen in the samples
+
+
+async def _refusal(cluster: Cluster) -> str | None:
     try:
         async with aclosing(cluster.read(METRICS, {}, SECONDS)) as pieces:
             async for _ in pieces:

@@ -122,9 +122,9 @@ class ApiServer:
             return self.faults[request.path].pop(0)
         begin, size = int(request.query.get("continue", 0)), int(request.query["limit"])
         found = self.items[request.path]
-        metadata = {"resourceVersion": str(self.version)}
+        metadata: dict[str, Any] = {"resourceVersion": str(self.version)}
         if begin + size < len(found):
-            metadata["continue"] = str(begin + size)
+            metadata |= {"continue": str(begin + size), "remainingItemCount": len(found) - begin - size}
         return web.json_response({"metadata": metadata, "items": found[begin : begin + size]})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from analysis.results import analyse
 from csscgen import aftermath, backfilling
 from csscgen.context import Context
 from csscgen.stackfiles import Stack
+from csscgen.surroundings import LEASES
 from infra.settings import Settings
 from tests.csscgen.pods import CREATED, denial, failed_create, pod, ready_pod, replica
 from tests.csscgen.prometheuses import FakePrometheus
@@ -141,6 +142,17 @@ def test_without_a_prometheus_the_pods_are_told_and_the_metrics_are_null_with_th
     assert summary["ratify"]["verification_requests"] is None
     assert "has no Prometheus" in summary["missing"]["ratify.verification_requests"]
     assert summary["ratify"]["restarts"] is None
+
+
+def test_an_api_server_that_is_one_of_several_is_not_taken_for_all(tmp_path: Path):
+    with cluster(tmp_path) as (api, fake, context):
+        api.items[PODS] = [ready_pod(number) for number in range(3)]
+        api.items[LEASES] = [{"metadata": {"name": name, "uid": name}} for name in ("a", "b")]
+        scraped(fake)
+        fake.knows("up", [(START - 20 + 10 * number, 1) for number in range(8)], job="apiserver", instance="h:443")
+        summary, _ = gathered(context)
+    assert summary["control_plane"]["webhook_fail_open"] is None
+    assert "2 API servers behind one address" in summary["missing"]["control_plane.webhook_fail_open"]
 
 
 @pytest.mark.parametrize(("restarts", "end", "oom"), [(0, None, 0), (1, "OOMKilled", 1), (2, "OOMKilled", None)])

@@ -139,3 +139,11 @@ def test_api_servers_are_had_each_by_itself_and_their_thousands_of_series_at_the
     assert figures(samples, "kube-apiserver").counter(metrics.APISERVER_FAIL_OPEN, "name") == {"": 2 * (5 - 1)}
     (series,) = samples.series("apiserver_request_duration_seconds_count", "kube-apiserver-0")
     assert series.times == [1000, 1120]
+
+
+def test_a_page_of_one_of_several_api_servers_is_left_out(fake, prometheus, tmp_path: Path):
+    scraped(fake, BEFORE, range(6), job="apiserver", instance="10.0.0.1:443")
+    scraped(fake, BEFORE, range(6), job="ratify-0", instance="10.0.0.2:8888")
+    file = tmp_path / "metrics.parquet"
+    assert backfill(prometheus, WINDOW, [], [], file, lambda what: None, servers=2) == ["ratify-0"]
+    assert backfill(prometheus, WINDOW, [], [], file, lambda what: None, servers=1) == ["kube-apiserver", "ratify-0"]

@@ -27,7 +27,7 @@ def api() -> Iterator[ApiServer]:
 def test_a_cluster_says_what_it_is(api: ApiServer):
     around = look(api.kubeconfig)
     assert around.record() == {"version": "v1.33.2", "nodes": 3}
-    assert around.unread is None
+    assert (around.servers, around.unread) == (1, None)
 
 
 def test_a_page_of_one_of_several_api_servers_is_not_taken_for_all(api: ApiServer):
@@ -48,7 +48,7 @@ def test_what_a_cluster_does_not_tell_is_not_known(api: ApiServer):
     api.faults[NODES] = [status(403, "nodes is forbidden")]
     api.faults[LEASES] = [status(403, "leases is forbidden")]
     around = look(api.kubeconfig)
-    assert (around.record(), around.unread) == ({"version": None, "nodes": None}, None)
+    assert (around.record(), around.servers, around.unread) == ({"version": None, "nodes": None}, None, None)
 
 
 def test_a_cluster_that_does_not_answer_is_an_error():
