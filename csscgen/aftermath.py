@@ -26,7 +26,7 @@ from csscgen.prometheus import Prometheus
 from csscgen.replicas import Component, Replicas
 from csscgen.runs import Run
 from csscgen.spools import PARQUET
-from csscgen.surroundings import Surroundings, look, several
+from csscgen.surroundings import Surroundings, look
 from csscgen.tracking import NOT_CREATED, Pod, Tracker, last_moment
 from workloads.errors import UsageError
 from workloads.ratify.metrics import APISERVER
@@ -143,8 +143,8 @@ def _metrics(context: Context, record: Run, outputs: dict[str, Any], window: Win
             around.servers,
         )
     record.unscraped = replicas.unscraped(targets)
-    if (around.servers or 0) > 1 and not any(target.startswith(APISERVER) for target in targets):
-        record.unscraped[APISERVER] = several(around.servers or 0)
+    if around.unread and not any(target.startswith(APISERVER) for target in targets):
+        record.unscraped[APISERVER] = around.unread
     record.save()
 
 

@@ -67,18 +67,19 @@ def backfill(
     pods: Iterable[Replica],
     path: Path,
     on_wait: Callable[[str], None],
-    servers: int | None = None,
+    servers: int | None = 0,
 ) -> list[str]:
     """Writes the samples of the window to ``path`` and returns the targets that there are.
 
-    ``pods`` are those of the components that are there now, and ``servers`` the API servers that there are: where
-    Prometheus knows fewer, their counts are not all, and are left out. Raises CollectError if it does not answer.
+    ``pods`` are those of the components that are there now, and ``servers`` the API servers that there are (None:
+    not known): where Prometheus may know fewer, their counts are not all, and are left out. Raises CollectError if it
+    does not answer.
     """
     known = {(each.namespace, each.pod): each.target for each in pods}
     while True:
         targets = _targets(prometheus, window, components, known)
         scraped = [each for each in targets if each.name.startswith(APISERVER)]
-        if len(scraped) < (servers or 0):
+        if servers is None or len(scraped) < servers:
             targets = [each for each in targets if each not in scraped]
         lacking = [each.name for each in targets if max(each.ups) < window.end and not _gone(each, targets, window)]
         if not lacking or time.time() > window.end + PATIENCE:

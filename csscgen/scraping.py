@@ -188,14 +188,14 @@ class Scraper:
         for name, mark in marks:
             self.scrapes.append(Scrape(now, name, False, None, None, mark))
         running = {name: task for name, task in before.items() if not task.done()}
+        for task in before.values():
+            if task.done():
+                task.result()  # raises what is no failure of the target
         for target in (*self.targets, Target(HARNESS, None, os.getpid())):
             process = process_usage(target.pid) if target.pid else None
-            task = before.get(target.name)
-            if task is not None and not task.done():
+            if target.name in running:
                 self.scrapes.append(Scrape(now, target.name, False, None, process))
             else:
-                if task is not None:
-                    task.result()  # raises what is no failure of the target
                 running[target.name] = asyncio.create_task(self._read(sessions, target, now, process))
         return running
 

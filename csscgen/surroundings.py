@@ -17,6 +17,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 IDENTITY = {"labelSelector": "apiserver.kubernetes.io/identity=kube-apiserver"}
 METRICS = "/metrics"
 SECONDS = 20.0
+UNKNOWN = "A page is of one API server, and whether there are others is not known: leases in kube-system are not told"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Surroundings:
     version: str | None
     nodes: int | None
     servers: int | None
-    """API servers behind the one address."""
+    """API servers behind the one address, by the leases that they take to say who they are; 0 if they take none."""
     unread: str | None
     """Why the API server's metrics cannot be had; None if they can."""
 
@@ -42,8 +43,12 @@ def look(kubeconfig: str) -> Surroundings:
 
 async def _look(kubeconfig: str) -> Surroundings:
     async with Cluster(kubeconfig) as cluster:
-        version, nodes, servers = await _version(cluster), await _nodes(cluster), await _servers(cluster)
-        unread = several(servers) if servers and servers > 1 else await _refusal(cluster)
+        version, nodes = await _version(cluster), await _nodes(cluster)
+        try:
+            servers = len((await cluster.list(LEASES, IDENTITY))[0])
+        except ApiError as error:
+            return Surroundings(version, nodes, None, f"{UNKNOWN} ({brief(error)}).")
+        unread = await _refusal(cluster) if servers <= 1 else several(servers)
         return Surroundings(version, nodes, servers, unread)
 
 
@@ -74,14 +79,6 @@ async def _nodes(cluster: Cluster) -> int | None:
         return len((await cluster.list(path, {}))[0])
     except ApiError:
         return None
-
-
-async def _servers(cluster: Cluster) -> int | None:
-    """By the leases that API servers take to say who they are; None if that is not told."""
-    try:
-        return len((await cluster.list(LEASES, IDENTITY))[0]) or None
-    except ApiError:
-        return None  # whether pages of several processes take turns is seen in the samples
 
 
 async def _refusal(cluster: Cluster) -> str | None:

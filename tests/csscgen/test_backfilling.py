@@ -145,5 +145,6 @@ def test_a_page_of_one_of_several_api_servers_is_left_out(fake, prometheus, tmp_
     scraped(fake, BEFORE, range(6), job="apiserver", instance="10.0.0.1:443")
     scraped(fake, BEFORE, range(6), job="ratify-0", instance="10.0.0.2:8888")
     file = tmp_path / "metrics.parquet"
-    assert backfill(prometheus, WINDOW, [], [], file, lambda what: None, servers=2) == ["ratify-0"]
+    for servers in (2, None):
+        assert backfill(prometheus, WINDOW, [], [], file, lambda what: None, servers=servers) == ["ratify-0"]
     assert backfill(prometheus, WINDOW, [], [], file, lambda what: None, servers=1) == ["kube-apiserver", "ratify-0"]

@@ -46,9 +46,16 @@ def test_metrics_that_are_forbidden_are_told(api: ApiServer):
 def test_what_a_cluster_does_not_tell_is_not_known(api: ApiServer):
     api.pages["/version"] = text("{}", 403)
     api.faults[NODES] = [status(403, "nodes is forbidden")]
+    assert look(api.kubeconfig).record() == {"version": None, "nodes": None}
+
+
+def test_whether_a_page_is_all_there_is_has_to_be_known(api: ApiServer):
     api.faults[LEASES] = [status(403, "leases is forbidden")]
     around = look(api.kubeconfig)
-    assert (around.record(), around.servers, around.unread) == ({"version": None, "nodes": None}, None, None)
+    assert around.servers is None
+    assert around.unread is not None and around.unread.endswith("are not told (leases is forbidden).")
+    api.items[LEASES] = []  # servers that take none, as those before Kubernetes 1.26
+    assert (look(api.kubeconfig).servers, look(api.kubeconfig).unread) == (0, None)
 
 
 def test_a_cluster_that_does_not_answer_is_an_error():
