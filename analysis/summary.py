@@ -25,6 +25,7 @@ from workloads.sizes import SIZES, SYSTEM_NODES, nodes_needed
 from workloads.thresholds import parse
 
 Summary = dict[str, Any]
+UNSAID = "The run's settings do not say."
 
 
 def summarize(folder: Path) -> Summary:
@@ -98,10 +99,16 @@ def _scenario(records: Records, missing: Missing) -> Record:
     entries.update({key: records.setting("scenario", key) for key in ("containers", "signatures")})
     there = (records.run.get("cluster") or {}).get("nodes")
     entries["nodes"] = there or records.setting("cluster", "nodes") or _nodes(records, entries)
-    entries["ratify_mode"] = records.setting("ratify", "mode")
-    entries["ratify_replicas"] = records.setting("ratify", "replicas")
-    entries["registry_size"] = records.setting("registry", "size")
-    return missing.given("scenario", entries, tuple(entries), "The run's settings do not say.")
+    ratify = {key: records.setting("ratify", key) for key in ("mode", "replicas")}
+    if found := _found(records, "ratify"):
+        ratify = {"mode": None, "replicas": len(replicas.of(records.replicas, metrics.RATIFY)) or None}
+    named = {f"ratify_{key}": value for key, value in ratify.items()}
+    size = {"registry_size": records.setting("registry", "size")}
+    return {
+        **missing.given("scenario", entries, tuple(entries), UNSAID),
+        **missing.given("scenario", named, tuple(named), found or UNSAID),
+        **missing.given("scenario", size, tuple(size), UNSAID),
+    }
 
 
 def _nodes(records: Records, scenario: Record) -> int | None:
@@ -117,7 +124,18 @@ def _caches(records: Records, missing: Missing) -> Record:
     ratify = records.setting("ratify", "cache")
     seconds = records.setting("gatekeeper", "responseCacheSeconds") if ratify is not False else 0
     entries = {"ratify": ratify, "gatekeeper_response_seconds": seconds}
-    return missing.given("caches", entries, tuple(entries), "The run's settings do not say.")
+    reasons = {"ratify": _found(records, "ratify"), "gatekeeper_response_seconds": _found(records, "gatekeeper")}
+    return {
+        key: missing.given("caches", {key: None if reason else entries[key]}, (key,), reason or UNSAID)[key]
+        for key, reason in reasons.items()
+    }
+
+
+def _found(records: Records, subject: str) -> str | None:
+    """Why a component's settings say nothing of it: it was there, and the stack did not install it."""
+    if records.setting(subject, "install") is not False:
+        return None
+    return f"{subject.capitalize()} was there before the stack, whose settings say nothing of it."
 
 
 def _load(records: Records, missing: Missing) -> Record:

@@ -316,7 +316,7 @@ def _caches(summary: Summary) -> str:
     caches = summary["caches"]
     ratify, lifetime = caches["ratify"], caches["gatekeeper_response_seconds"]
     per_request = summary["ratify"]["admissions_per_verification"]
-    if ratify is None and lifetime is None:
+    if ratify is None or lifetime is None:
         return "Whether caches were on is not known."
     if not ratify and not lifetime:
         tail = "" if per_request is None else f" (admitted pods per verification request: {digits(per_request)})"

@@ -14,7 +14,7 @@ from analysis.components import Component
 from analysis.samples import Samples, Window
 from analysis.summary import summarize
 from analysis.text import render
-from tests.analysis.runs import Page, histogram, process, sample, write_metrics, write_run
+from tests.analysis.runs import Page, histogram, process, sample, with_settings, write_metrics, write_run
 from workloads.errors import CollectError
 from workloads.ratify.metrics import CAME, LEFT, RATIFY_REGISTRY_REQUESTS, RATIFY_VERIFICATION
 
@@ -177,6 +177,17 @@ def test_a_clusters_summary_has_them_and_says_where_it_was(tmp_path: Path):
     assert "azure platform (Kubernetes v1.33.2, 307 nodes), embedded engine" in text
     assert "out of memory 1" in text
     assert "local" not in text.replace("stack local-S", "")
+
+
+def test_what_the_stack_did_not_install_is_not_what_its_settings_say(tmp_path: Path):
+    settings = with_settings(ratify={"install": False, "cache": True, "mode": "regular", "replicas": 1})
+    write_run(tmp_path, platform="kubeconfig", settings={**settings, "gatekeeper": {"install": False}})
+    (tmp_path / "replicas.jsonl").write_text("".join(json.dumps(line(name)) + "\n" for name in ("a", "b")))
+    summary = summarize(tmp_path)
+    assert summary["caches"] == {"ratify": None, "gatekeeper_response_seconds": None}
+    assert summary["missing"]["caches.ratify"].startswith("Ratify was there before the stack")
+    assert (summary["scenario"]["ratify_mode"], summary["scenario"]["ratify_replicas"]) == (None, 2)
+    assert "Whether caches were on is not known." in render(summary)
 
 
 def test_on_one_machine_there_is_no_such_figure(tmp_path: Path):
