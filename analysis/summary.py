@@ -103,11 +103,11 @@ def _scenario(records: Records, missing: Missing) -> Record:
     if found := _found(records, "ratify"):
         ratify = {"mode": None, "replicas": len(replicas.of(records.replicas, metrics.RATIFY)) or None}
     named = {f"ratify_{key}": value for key, value in ratify.items()}
-    size = {"registry_size": records.setting("registry", "size")}
+    registry = {"registry_size": records.setting("registry", "size")}
     return {
         **missing.given("scenario", entries, tuple(entries), UNSAID),
         **missing.given("scenario", named, tuple(named), found or UNSAID),
-        **missing.given("scenario", size, tuple(size), UNSAID),
+        **missing.given("scenario", registry, tuple(registry), UNSAID),
     }
 
 
