@@ -210,6 +210,20 @@ def test_a_load_that_breaks_is_collected_destroyed_and_reported(azure: Azure, ca
     ]
 
 
+def test_a_workload_that_admission_refuses_is_a_result(azure: Azure, capsys):
+    azure.ready = 0
+    with azure.pulumi.changing() as scenario:
+        scenario["breaks"][f"up {RUN} workload-0"] = (
+            f"resource ratify-perf-0/ratify-0 was not successfully created by the Kubernetes API server: {DENIED}"
+        )
+    code, out, err = csscgen(capsys, "run", "--stack", RUN, *SMALL, "--json")
+    assert (code, azure.done) == (3, ORDER), err
+    pods = json.loads(out)["pods"]
+    assert (pods["denied"], pods["missing"]) == (5, 0)
+    assert pods["reasons"][0]["reason"].endswith("denied by validation.gatekeeper.sh: verification failed")
+    assert azure.record["error"] is None
+
+
 def test_a_destroy_that_breaks_says_what_is_left_and_how_to_remove_it(azure: Azure, capsys):
     azure.breaks(destroy_aks="the disk is attached")
     azure.tagged = [f"{ID}/managedClusters/aks", "/subscriptions/5ub/resourceGroups/MC_perf-s/disks/lost"]

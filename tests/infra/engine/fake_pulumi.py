@@ -134,6 +134,7 @@ def operate(backend: Backend, what: str, stack: str, log: str) -> None:
             emit(event)
         steps = destroyed if what == "destroy" else made
         for step in steps(backend, stack, dry=what == "preview"):
+            emit({"resourcePreEvent": {"metadata": step["metadata"]}})
             if broken := backend.content["breaks"].get(f"{what} {stack} {step['name']}"):
                 emit({"diagnosticEvent": {"severity": "error", "urn": step["urn"], "message": broken, "color": "raw"}})
                 emit({"resOpFailedEvent": {"metadata": step["metadata"], "status": 0, "steps": 0}})
@@ -141,7 +142,6 @@ def operate(backend: Backend, what: str, stack: str, log: str) -> None:
                 about = {"severity": "error", "urn": urn(stack, STACK, "")}
                 emit({"diagnosticEvent": {**about, "message": f"{verb} failed"}})
                 raise Failed(f"error: {verb} failed")
-            emit({"resourcePreEvent": {"metadata": step["metadata"]}})
             print(f" +  {step['name']} {what}", flush=True)
             time.sleep(step["seconds"])
             if step["hook"] and what == "up":
