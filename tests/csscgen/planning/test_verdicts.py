@@ -63,7 +63,7 @@ CANNOT: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "more of Ratify than the system's nodes take": (
         {
-            "ratify": {"mode": "ha", "replicas": 20},
+            "ratify": {"mode": "ha-without-dapr", "replicas": 20},
             "cluster": {"systemNodes": 1},
             "gatekeeper": {"replicas": 10},
         },
