@@ -9,12 +9,11 @@ null with that reason.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from analysis.samples import Window
-from csscgen import runs
 from csscgen.backfilling import backfill
 from csscgen.checkpoints import Checkpoints
 from csscgen.cluster import Cluster
@@ -106,20 +105,11 @@ def gather(context: Context) -> Run:
 
 
 def _record(context: Context, window: Window, around: Surroundings) -> Run:
-    folder = runs.folder(context.root) / runs.new_id(context.stack.name)
-    folder.mkdir(parents=True)
-    return Run(
-        folder,
-        context.stack.name,
-        context.settings.platform,
-        {"name": context.engine.name, "version": context.engine.version},
-        asdict(context.settings),
-        runs.versions({}),
+    return Run.of(
+        context,
         started_at=_text(window.start),
         finished_at=_text(window.end),
         window={"start": window.start, "end": window.end},
-        instance=context.instance,
-        changes=list(context.changes),
         cluster=around.record(),
         collected_afterwards=True,
     )

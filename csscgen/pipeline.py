@@ -112,19 +112,9 @@ def exclusive(context: Context) -> Iterator[None]:
 
 def begin(context: Context, guard: Guard | None = None) -> tuple[Run, Context]:
     """Makes the folder of a new run, and the context in which everything carries its id."""
-    folder = runs.folder(context.root) / runs.new_id(context.stack.name)
-    context = context.changed(runId=folder.name)
-    folder.mkdir(parents=True)
-    record = Run(
-        folder,
-        context.stack.name,
-        context.settings.platform,
-        {"name": context.engine.name, "version": context.engine.version},
-        asdict(context.settings),
-        runs.versions({}),
-        instance=context.instance,
-        changes=list(context.changes),
-    )
+    record = Run.of(context)
+    context = context.changed(runId=record.id)
+    record.settings = asdict(context.settings)
     _open(context, record, guard)
     return record, context
 

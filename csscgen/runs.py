@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -24,6 +24,7 @@ from csscgen.stackfiles import chosen_folder
 from workloads.errors import CollectError, UsageError, named
 
 if TYPE_CHECKING:
+    from csscgen.context import Context
     from csscgen.guarding import Guard
 
 FOLDER_VARIABLE = "CSSCGEN_RUNS"
@@ -84,6 +85,23 @@ class Run:
     """Why a component was not scraped at all."""
     collected_afterwards: bool = False
     """Whether the record was made after the fact: nobody watched the load."""
+
+    @classmethod
+    def of(cls, context: Context, **more: Any) -> Self:
+        """The record of a run of the context's stack, in a folder that is made for it and named by the run's id."""
+        place = folder(context.root) / new_id(context.stack.name)
+        place.mkdir(parents=True)
+        return cls(
+            place,
+            context.stack.name,
+            context.settings.platform,
+            {"name": context.engine.name, "version": context.engine.version},
+            asdict(context.settings),
+            versions({}),
+            instance=context.instance,
+            changes=list(context.changes),
+            **more,
+        )
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.folder)

@@ -42,7 +42,9 @@ def test_the_published_sizes_come_to_what_is_counted_by_hand(size):
 
 
 def test_jobs_and_three_replicas_without_dapr():
-    found = planned(scenario={"size": "XL", "workload": "job", "shards": 5}, ratify={"mode": "ha-without-dapr", "replicas": 3})
+    found = planned(
+        scenario={"size": "XL", "workload": "job", "shards": 5}, ratify={"mode": "ha-without-dapr", "replicas": 3}
+    )
     assert found.objects and found.asked
     assert (found.objects.workloads, found.objects.replica_sets) == (5, 0)
     # 20,000 pods, 5 Jobs, and half of the pods once more when they end.
