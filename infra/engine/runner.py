@@ -12,14 +12,17 @@ import gc
 import json
 import pickle
 import runpy
+import signal
 import sys
 import threading
 import traceback
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _THREADS = 64
@@ -67,7 +70,12 @@ def run_program(
     from pulumi.runtime import Settings, configure, reset_options, run_in_stack, set_all_config
 
     def program() -> None:
-        runpy.run_path(str(root / "__main__.py"), run_name="__main__")
+        try:
+            runpy.run_path(str(root / "__main__.py"), run_name="__main__")
+        except KeyboardInterrupt as interrupt:
+            # The SDK would keep it, and first wait for outputs that nobody makes any more.
+            asyncio.get_running_loop().call_soon(_raise, interrupt)
+            raise
 
     def body() -> None:
         reset_options(project=project, stack=stack, preview=dry, organization="organization")
@@ -114,7 +122,8 @@ def _run(main: Any, settle: Callable[[bool], None]) -> None:
     loop.set_default_executor(pool)
     loop.set_exception_handler(lambda _loop, _context: None)  # the first error is raised; the rest follow from it
     try:
-        loop.run_until_complete(main)
+        with _between_callbacks(loop):
+            loop.run_until_complete(main)
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         settle(isinstance(error, KeyboardInterrupt))
@@ -125,6 +134,44 @@ def _run(main: Any, settle: Callable[[bool], None]) -> None:
         pool.shutdown(wait=False)
         asyncio.set_event_loop(None)
         loop.close()
+
+
+@contextmanager
+def _between_callbacks(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Has signals handled between two callbacks of the loop, by whoever handles them otherwise.
+
+    A handler raises, and in the middle of the SDK that is worth nothing: it catches whatever comes in some places, and
+    waits for ever for a resource whose declaration was cut off in others.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers: dict[int, Any] = {
+        number: handler for number in signal.valid_signals() if callable(handler := signal.getsignal(number))
+    }
+    came: deque[tuple[int, FrameType | None]] = deque()
+
+    def handle() -> None:
+        while came:
+            number, frame = came.popleft()
+            handlers[number](number, frame)
+
+    def take(number: int, frame: FrameType | None) -> None:
+        came.append((number, frame))
+        loop.call_soon_threadsafe(handle)
+
+    for number in handlers:
+        signal.signal(number, take)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    handle()  # what came after the loop's last callback
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

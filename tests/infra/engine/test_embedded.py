@@ -495,3 +495,31 @@ def test_ctrl_c_leaves_the_intent_on_disk_and_no_lock(project, folder):
     assert {p.name for p in folder.iterdir()} == {"deleted"}
     process.kill()
     assert "KeyboardInterrupt" in process.communicate()[1]
+
+
+CAUGHT = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    os.getpid()
+except BaseException:
+    pass  # as the SDK does in some places
+File('a', 'x')
+"""
+CUT_OFF = """
+import asyncio, pulumi
+loop = asyncio.get_running_loop()
+pulumi.Output(set(), loop.create_future(), loop.create_future())  # as of a resource whose declaration was cut off
+raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize("program", [CAUGHT, CUT_OFF])
+def test_ctrl_c_while_the_program_declares_ends_it_wherever_it_comes(project, folder, program):
+    project.write(FILES + program)
+    command = [sys.executable, "-c", RUN, str(project.root), str(project.state), str(folder)]
+    root = Path(infra.engine.__file__).parents[2]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30)
+    assert ended.returncode and "KeyboardInterrupt" in ended.stderr
+    project.destroy()
+    assert not project.engine.exists("dev")
