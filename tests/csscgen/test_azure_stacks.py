@@ -24,6 +24,7 @@ from csscgen import pipeline
 from csscgen.azure import certificates, credentials, leftovers
 from csscgen.cli import main
 from csscgen.stackfiles import read
+from tests.csscgen.commands import csscgen
 from tests.csscgen.pods import ready_pod
 from tests.csscgen.servers import PODS, ApiServer, event, in_background, status
 from tests.csscgen.worlds import DENIED, ROOT, stand_in_tools
@@ -141,16 +142,6 @@ def _program(kubeconfig: str) -> dict[str, Any]:
         RUN: {"kubeconfig": [kubeconfig, True], "registry": ["perf.azurecr.io", False], "targets": [{}, False]},
     }
     return {"programs": programs, "outputs": outputs}
-
-
-def csscgen(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """The command line in this process: exit code, stdout, stderr."""
-    code = 0
-    try:
-        main(words)
-    except SystemExit as left:
-        code = int(left.code or 0)
-    return (code, *capsys.readouterr())
 
 
 def test_a_run_does_everything_in_its_order_and_leaves_the_shared_stack(azure: Azure, capsys):

@@ -136,10 +136,17 @@ class World:
 
 
 @contextmanager
-def on_a_bare_machine(folder: Path) -> Iterator[World]:
-    """A world whose cache and state are in ``folder``, and whose PATH has no component."""
+def bare_machine(folder: Path) -> Iterator[None]:
+    """Cache and state are in ``folder``, and no component is on PATH."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.setenv("CSSCGEN_STATE", str(folder / "state"))
         patch.setenv("PATH", "/bin")
+        yield
+
+
+@contextmanager
+def on_a_bare_machine(folder: Path) -> Iterator[World]:
+    """A world whose cache and state are in ``folder``, and whose PATH has no component."""
+    with bare_machine(folder):
         yield World(folder)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from csscgen.cli import main
 from csscgen.planning.documents import as_document
 from csscgen.planning.planner import plan
 from csscgen.planning.text import WIDTH, render
 from csscgen.stackfiles import parse_changes, read, stack_names
+from tests.csscgen.commands import csscgen
 
 ROOT = Path(__file__).parents[3]
 STACKS = stack_names(ROOT)
@@ -40,15 +40,6 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     yield tmp_path
     assert os.listdir(tmp_path) == []
-
-
-def csscgen(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = 0
-    try:
-        main(words)
-    except SystemExit as left:
-        code = int(left.code or 0)
-    return (code, *capsys.readouterr())
 
 
 def test_there_are_stacks_of_every_platform():

@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from csscgen import stackfiles
 from infra.engine import Outcome
 from infra.engine.embedded import EmbeddedEngine
 from infra.engine.providers import Made, random
 from infra.engine.values import Properties
-from tests.infra.stacks import ROOT, Declared, Remembering
+from tests.infra.stacks import ROOT, Declared, Remembering, bare_machine
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 TENANT = "99999999-8888-7777-6666-555555555555"
@@ -125,8 +123,5 @@ class Cloud:
 @contextmanager
 def cloud(folder: Path) -> Iterator[Cloud]:
     """A cloud on a machine without any component."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setenv("CSSCGEN_STATE", str(folder / "state"))
-        patch.setenv("PATH", "/bin")
+    with bare_machine(folder):
         yield Cloud(folder)
