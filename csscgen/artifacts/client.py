@@ -128,6 +128,15 @@ class RegistryClient:
         target = f"{location}{'&' if '?' in location else '?'}{digest}"
         await self._transport.request("PUT", target, expect=(201,), data=blob.data, headers=headers, scope=scope)
 
+    async def mount_blob(self, repository: str, source: str, digest: str) -> bool:
+        """Let a repository have a blob of the repository ``source`` without its bytes; whether the registry did."""
+        url = self._url(self._container(repository).upload_blob_url())
+        query = f"mount={quote(digest, safe='')}&from={quote(source, safe='/')}"
+        scope = f"{_scope(repository)} repository:{source}:pull"
+        # 202: it began an upload instead, which is left to the registry to end.
+        answer = await self._transport.request("POST", f"{url}?{query}", expect=(201, 202), scope=scope)
+        return answer.status == 201
+
     async def delete_blob(self, repository: str, digest: str) -> None:
         """Delete a blob; one that is not there is fine. RegistryError where the registry deletes none."""
         url = self._url(self._container(repository).get_blob_url(digest))
@@ -179,11 +188,21 @@ class RegistryClient:
             scope=_scope(repository),
         )
 
-    async def tags(self, repository: str) -> list[str]:
-        """Every tag of a repository; none if there is no such repository."""
+    async def delete_manifest(self, repository: str, digest: str) -> None:
+        """Delete a manifest and its tags; one that is not there is fine."""
+        url = self._url(self._container(repository).manifest_url(digest))
+        answer = await self._transport.request("DELETE", url, expect=(200, 202, 404, 405), scope=_scope(repository))
+        if answer.status == 405:
+            raise RegistryError(
+                f"The registry {self.registry} deletes no manifests (405). Allow deletion there, or start with an "
+                "empty repository."
+            )
+
+    async def tags(self, repository: str) -> list[str] | None:
+        """Every tag of a repository; None if there is no such repository."""
         url = self._url(self._container(repository).tags_url())
         pages = await self._pages(url, repository)
-        return [tag for page in pages or () for tag in page.get("tags") or ()]
+        return None if pages is None else [tag for page in pages for tag in page.get("tags") or ()]
 
     async def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
         """The descriptors of everything that has the manifest ``digest`` as its subject."""

@@ -124,8 +124,8 @@ RECIPES: dict[str | None, Recipe] = {
 """By kind; None is genuine."""
 
 
-def attachments(images: ImageSet) -> dict[str | None, int]:
-    """How many attachments of which kind each image of a set has; those of kind None are genuine signatures."""
+def attachments(images: ImageSet, _tag: str) -> dict[str | None, int]:
+    """How many attachments of which kind an image of a set has; those of kind None are genuine signatures."""
     kinds = dict.fromkeys((images.variant, None) if images.restored else (images.variant,))
     return {kind: images.signatures for kind in kinds if images.signatures and RECIPES[kind].make}
 

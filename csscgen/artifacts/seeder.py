@@ -228,7 +228,7 @@ class _Seeding:
         else:
             await self._client.put_manifest(wanted.repository, wanted.tag, wanted.manifest)
             self.pushed += 1
-        if counts := attachments(wanted.images):
+        if counts := attachments(wanted.images, wanted.tag):
             await self._push_attachments(wanted, counts)
         self._report("push")
 
@@ -296,7 +296,7 @@ class _Seeding:
             ours = [entry["digest"] for entry in entries if _is_ours(entry)]
             found = Counter(await _together(self._verify_attachment(wanted, digest) for digest in ours))
             self.signatures += sum(entry.get("artifactType") == SIGNATURE_TYPE for entry in entries)
-            counts = attachments(wanted.images)
+            counts = attachments(wanted.images, wanted.tag)
             for kind in {**counts, **found}:
                 if found[kind] != counts.get(kind, 0):
                     what = "signatures" if kind is None else f"attachments of kind {kind}"

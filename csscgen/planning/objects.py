@@ -63,7 +63,7 @@ def objects(settings: Settings) -> Objects:
         pods_to_be_denied=sum(plan.pods(shard) for shard in range(plan.shards) if plan.must_be_denied(shard)),
         repositories=len(sets),
         images=sum(images.containers for images in sets),
-        attachments=sum(images.containers * sum(attachments(images).values()) for images in sets),
+        attachments=sum(sum(attachments(images, tag).values()) for images in sets for tag in images.tags),
         events=pods * (1 + kubelet) + created,  # one of the scheduler
     )
 

@@ -125,7 +125,7 @@ def of_run(settings: Settings, shared: Settings, seconds: float) -> Requests:
     """
     found = verifications(settings, seconds)
     how = login(settings, shared)
-    count = sum(max(0, n) for n in attachments(ImageSet(1, settings.scenario.signatures)).values())
+    count = sum(max(0, n) for n in attachments(ImageSet(1, settings.scenario.signatures), "1").values())
     pages = max(1, ceil(count / shared.registry.referrersPage)) if shared.registry_kind == "emulator" else 1
     fallback = int(not _has_referrers_api(shared))
     heads = _heads(settings, found, count)

@@ -34,7 +34,7 @@ def seeding(settings: Settings, shared: Settings) -> Seeding:
     total = Requests()
     images = attached = 0
     for each in settings.plan.image_sets:
-        counts = attachments(each)
+        counts = attachments(each, each.tags[0])
         count = sum(counts.values())
         deleted = sum(n for kind, n in counts.items() if RECIPES[kind].blob_deleted)
         blobs = 3 if each.signatures else 2

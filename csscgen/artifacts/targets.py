@@ -1,0 +1,26 @@
+"""What is seeded: a registry, who logs in to it, what it admits, and where it is written down what it has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from csscgen.artifacts.logins import Login
+from workloads.registries import Category, Limit
+
+
+@dataclass(frozen=True)
+class Target:
+    """A registry that images are pushed to and read from."""
+
+    registry: str
+    """``host`` or ``host:port``: on loopback, or one of ``allowed``."""
+    allowed: Collection[str] = ()
+    """The hosts of the stack's own registries, or those that the user named."""
+    logins: Sequence[Login] = ()
+    """Who pushes, in turn; none where nobody has to log in."""
+    limits: Mapping[Category, Limit] | None = None
+    """What it admits in a minute, which is never asked for more; None where nothing is known of it."""
+    journal: Path | None = None
+    """The file where it is written down what was pushed; None for nowhere."""
