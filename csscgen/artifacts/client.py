@@ -10,9 +10,8 @@ stack's own, and those that everybody shares, whoever names them: load goes to n
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -23,10 +22,10 @@ from yarl import URL
 
 from analysis.shapes import Fault, entries, fault, items, maybe, text, values
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
-from csscgen.artifacts.logins import Login, read_login
+from csscgen.artifacts.logins import LoginSource
 from csscgen.artifacts.transport import Answer, Traffic, Transport
 from workloads.errors import RegistryError, UsageError, named, quoted
-from workloads.registries import is_loopback, public_host
+from workloads.registries import Category, Limit, is_loopback, public_host
 
 CONCURRENCY = 32
 """Requests at a time; more gain nothing against one registry and cost memory."""
@@ -59,9 +58,9 @@ INDEX = entries(
 class RegistryClient:
     """An async context manager for one registry, given as ``host`` or ``host:port``.
 
-    Plain HTTP on loopback, HTTPS with verification otherwise. ``credentials`` is the login to it, or the
-    docker config.json with it; None for a registry that asks for none. Every method raises RegistryError when
-    the registry refuses for good or cannot be reached.
+    Plain HTTP on loopback, HTTPS with verification otherwise. ``logins`` are those who ask, in turn; none for a
+    registry that asks for no login. ``limits`` is what it admits in a minute, which is never asked for more. Every
+    method raises RegistryError when the registry refuses for good or cannot be reached.
     """
 
     def __init__(
@@ -71,12 +70,13 @@ class RegistryClient:
         allowed: Collection[str] = (),
         concurrency: int = CONCURRENCY,
         patience: float = PATIENCE,
-        credentials: Path | Login | None = None,
+        logins: Sequence[LoginSource] = (),
+        limits: Mapping[Category, Limit] | None = None,
     ) -> None:
         base = own_registry(registry, allowed)
-        login = read_login(credentials, registry) if isinstance(credentials, Path) else credentials
         self.registry = registry
-        self._transport = Transport(base, concurrency=concurrency, patience=patience, login=login)
+        self._transport = Transport(base, concurrency=concurrency, patience=patience, logins=logins)
+        self.limits = limits
         self._single_post = True
         self._referrers_api = True
         self._container = cache(lambda repository: Container(f"{registry}/{repository}"))

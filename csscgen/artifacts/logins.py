@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import orjson
@@ -37,6 +38,17 @@ class Login:
 
     user: str
     password: str = field(repr=False)
+
+    async def login(self) -> Login:
+        """Itself: a login that does not change is its own source."""
+        return self
+
+
+class LoginSource(Protocol):
+    """A user of a registry whose password is renewed in time."""
+
+    async def login(self) -> Login:
+        """The login as it is now. Raises a ProjectError if it cannot be renewed."""
 
 
 def read_login(file: Path, registry: str) -> Login:
@@ -68,7 +80,7 @@ class Logins:
     ``ask`` sends a GET with header fields and returns the body of a 200, or raises RegistryError.
     """
 
-    def __init__(self, base: URL, login: Login, ask: Callable[[URL, dict[str, str]], Awaitable[bytes]]) -> None:
+    def __init__(self, base: URL, login: LoginSource, ask: Callable[[URL, dict[str, str]], Awaitable[bytes]]) -> None:
         self._base = base
         self._login = login
         self._ask = ask
@@ -109,7 +121,8 @@ class Logins:
         return True
 
     async def _fetch(self, endpoint: URL, scope: str) -> _Token:
-        basic = aiohttp.encode_basic_auth(self._login.user, self._login.password)
+        login = await self._login.login()
+        basic = aiohttp.encode_basic_auth(login.user, login.password)
         body = await self._ask(endpoint.update_query(scope=scope), {"Authorization": basic})
         try:
             document = orjson.loads(body)

@@ -33,7 +33,7 @@ from analysis.shapes import entries, items, maybe, text, values
 from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
 from csscgen.artifacts.descriptors import EMPTY_CONFIG, Attachment, Content, referrer
 from csscgen.artifacts.images import Base, base, image
-from csscgen.artifacts.logins import Login
+from csscgen.artifacts.logins import Login, read_login
 from csscgen.artifacts.negatives import KIND, RECIPES, Material, attach, attachments
 from csscgen.artifacts.signing import SIGNATURE_TYPE, Signer
 from workloads.errors import RegistryError
@@ -135,8 +135,9 @@ async def seed(
     """
     shared = base(waiter)
     started = time.monotonic()
+    login = read_login(credentials, registry) if isinstance(credentials, Path) else credentials
     client = RegistryClient(
-        registry, allowed=allowed, concurrency=concurrency, patience=patience, credentials=credentials
+        registry, allowed=allowed, concurrency=concurrency, patience=patience, logins=[login] if login else []
     )
     async with client:
         seeding = _Seeding(client, signer, refused, shared, list(dict.fromkeys(sets)), on_progress)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from csscgen.artifacts.logins import Login
+from csscgen.artifacts.logins import LoginSource
 from workloads.registries import Category, Limit
 
 
@@ -18,7 +18,7 @@ class Target:
     """``host`` or ``host:port``: on loopback, or one of ``allowed``."""
     allowed: Collection[str] = ()
     """The hosts of the stack's own registries, or those that the user named."""
-    logins: Sequence[Login] = ()
+    logins: Sequence[LoginSource] = ()
     """Who pushes, in turn; none where nobody has to log in."""
     limits: Mapping[Category, Limit] | None = None
     """What it admits in a minute, which is never asked for more; None where nothing is known of it."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,7 +25,7 @@ import orjson
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from csscgen.artifacts.logins import Login, Logins
+from csscgen.artifacts.logins import Logins, LoginSource
 from workloads.errors import RegistryError, brief, quoted
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504})
@@ -60,17 +60,17 @@ class Answer:
 class Transport:
     """At most ``concurrency`` requests at a time to the registry at ``base``, an origin.
 
-    ``patience`` is how long one request waits in all, in seconds, before it is given up; ``login`` is for a
+    ``patience`` is how long one request waits in all, in seconds, before it is given up; ``logins`` are for a
     registry that asks for one.
     """
 
-    def __init__(self, base: URL, *, concurrency: int, patience: float, login: Login | None = None) -> None:
+    def __init__(self, base: URL, *, concurrency: int, patience: float, logins: Sequence[LoginSource] = ()) -> None:
         self.traffic = Traffic()
         self._base = base
         self._patience = patience
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
-        self._logins = Logins(base, login, self._ask) if login else None
+        self._logins = Logins(base, logins[0], self._ask) if logins else None
         self._open_at = 0.0  # by time.monotonic(): no request is sent before
 
     async def __aenter__(self) -> Self:

@@ -60,8 +60,8 @@ class Emulated:
         access = Access({each.name: each for each in (PUSH, PULL)}, tokens, anonymous=False)
         self.registry = Registry(self._size, "eastus2", access=access)
 
-    def login(self, user: str = "push", password: str = PASSWORD) -> Path:
-        return config(self._folder, self.host, f"{user}:{password}")
+    def login(self, user: str = "push", password: str = PASSWORD) -> Login:
+        return read_login(config(self._folder, self.host, f"{user}:{password}"), self.host)
 
     def count(self, category: str) -> int:
         return sum(n for (what, _), n in self.registry.requests.items() if what == category)
@@ -75,7 +75,7 @@ def config(folder: Path, host: str, userinfo: str) -> Path:
 
 @asynchronous
 async def test_one_token_serves_all_requests_for_a_repository(tmp_path):
-    async with Emulated(tmp_path) as there, RegistryClient(there.host, credentials=there.login()) as client:
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, logins=[there.login()]) as client:
         for repository in ("one", "two"):
             await asyncio.gather(*(client.blob_exists(repository, BLOB.descriptor.digest) for _ in range(20)))
             await client.upload_blob(repository, BLOB)
@@ -93,7 +93,7 @@ async def test_images_are_seeded_through_a_login(tmp_path, signer, waiter):
 
 @asynchronous
 async def test_a_token_is_renewed_before_it_expires(tmp_path):
-    async with Emulated(tmp_path, seconds=1) as there, RegistryClient(there.host, credentials=there.login()) as client:
+    async with Emulated(tmp_path, seconds=1) as there, RegistryClient(there.host, logins=[there.login()]) as client:
         for _ in range(3):
             await client.blob_exists("one", BLOB.descriptor.digest)
             await asyncio.sleep(0.85)
@@ -103,7 +103,7 @@ async def test_a_token_is_renewed_before_it_expires(tmp_path):
 
 @asynchronous
 async def test_a_token_that_is_not_taken_any_more_is_replaced(tmp_path):
-    async with Emulated(tmp_path) as there, RegistryClient(there.host, credentials=there.login()) as client:
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, logins=[there.login()]) as client:
         await client.upload_blob("one", BLOB)
         there.restart()
         await asyncio.gather(*(client.upload_blob("one", BLOB) for _ in range(10)))
@@ -115,7 +115,7 @@ async def test_a_token_that_is_not_taken_any_more_is_replaced(tmp_path):
 async def test_a_token_endpoint_that_throttles_is_waited_for(tmp_path):
     async with Emulated(tmp_path, limit=1) as there:
         there.registry.throttle.debit("oauth", None, 0)
-        client = RegistryClient(there.host, credentials=there.login(), patience=1)
+        client = RegistryClient(there.host, logins=[there.login()], patience=1)
         async with client:
             with pytest.raises(RegistryError, match="answers 429"):
                 await client.blob_exists("one", BLOB.descriptor.digest)
@@ -134,7 +134,7 @@ async def test_a_token_endpoint_that_throttles_is_waited_for(tmp_path):
 async def test_a_login_that_is_not_enough_is_told(tmp_path, user, password, said):
     async with (
         Emulated(tmp_path) as there,
-        RegistryClient(there.host, credentials=there.login(user, password)) as client,
+        RegistryClient(there.host, logins=[there.login(user, password)]) as client,
     ):
         with pytest.raises(RegistryError, match=said) as raised:
             await client.upload_blob("one", BLOB)
@@ -143,7 +143,7 @@ async def test_a_login_that_is_not_enough_is_told(tmp_path, user, password, said
 
 @asynchronous
 async def test_a_login_without_the_right_to_delete_is_told_what_needs_it(tmp_path):
-    async with Emulated(tmp_path) as there, RegistryClient(there.host, credentials=there.login()) as client:
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, logins=[there.login()]) as client:
         await client.upload_blob("one", BLOB)
         with pytest.raises(RegistryError, match=r"it answered 40[13].* the kind missing-blob need the right to delete"):
             await client.delete_blob("one", BLOB.descriptor.digest)
@@ -170,8 +170,8 @@ async def misbehaving(tmp_path: Path, challenge: str, token: web.Response | None
         return web.Response(status=401, headers={"WWW-Authenticate": challenge.replace("HOST", registry.host)})
 
     async with FakeRegistry(fault=fault) as registry:
-        credentials = config(tmp_path, registry.host, f"push:{PASSWORD}")
-        async with RegistryClient(registry.host, credentials=credentials) as client:
+        login = read_login(config(tmp_path, registry.host, f"push:{PASSWORD}"), registry.host)
+        async with RegistryClient(registry.host, logins=[login]) as client:
             yield client, seen
 
 

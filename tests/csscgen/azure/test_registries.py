@@ -38,7 +38,7 @@ async def test_a_token_of_azure_becomes_a_login(tmp_path):
     who = Credential()
     async with Acr(tmp_path) as there:
         made = await asyncio.to_thread(login, there.host, who, tenant="a-tenant")
-        async with RegistryClient(there.host, credentials=made) as client:
+        async with RegistryClient(there.host, logins=[made]) as client:
             await client.upload_blob("one", BLOB)
             assert await client.blob_exists("one", BLOB.descriptor.digest)
     assert (made.user, who.scopes) == (USER, [SCOPE])
