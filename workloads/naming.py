@@ -4,12 +4,21 @@ The scheme is csscgen's: the repository is ``<containers>-containers-<signatures
 ``containers``, so that whoever has images from that tool can point a run at them. With unique images every workload
 has a set of its own, ``<containers>-containers-<signatures>-referrers-<shard>``. Negative images have their kind at the
 end: ``10-containers-5-referrers-expired``.
+
+Where something else is attached as well (workloads/referrers.py) the name ends in ``-x`` and six digits of a hash of
+what, and of the seed that chooses the images. A seeding counts what is attached to an image, and neither takes away nor
+guesses: sets that differ in it must not meet in one repository, where the second would find the first one's images
+with too much or too little on them. A hash, because the extras are a list of any length, and a container's name, which
+the repository is a part of, has 63 characters. csscgen has no such images, so its names stay as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+
+from workloads.referrers import Extra, carriers, fingerprint
 
 
 @dataclass(frozen=True)
@@ -24,16 +33,29 @@ class ImageSet:
     """The kind of negative image (workloads/negatives.py); None for genuine ones."""
     restored: bool = False
     """Whether negative images have genuine signatures as well, so that they have to pass."""
+    extras: tuple[Extra, ...] = ()
+    """What is attached to shares of the images beside signatures."""
+    seed: int = 0
+    """Says which of the images those are; 0 where there are no extras."""
 
-    @property
+    @cached_property
     def repository(self) -> str:
         own = "" if self.shard is None else f"-{self.shard}"
         kind = "" if self.variant is None else f"-{self.variant}"
-        return f"{self.containers}-containers-{self.signatures}-referrers{own}{kind}"
+        extras = f"-x{fingerprint(self.extras, self.seed)}" if self.extras else ""
+        return f"{self.containers}-containers-{self.signatures}-referrers{own}{kind}{extras}"
 
     @property
     def tags(self) -> list[str]:
         return [str(number) for number in range(1, self.containers + 1)]
+
+    @cached_property
+    def carriers(self) -> list[frozenset[str]]:
+        """The tags of the images that have an extra, for each of ``extras``."""
+        return [
+            carriers(extra, self.tags, f"{self.seed}/{number}/{self.repository}")
+            for number, extra in enumerate(self.extras)
+        ]
 
     def references(self, host: str) -> Iterator[str]:
         """The image references, ``host/repository:tag``, in the order of the containers."""

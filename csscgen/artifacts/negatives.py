@@ -1,8 +1,9 @@
-"""How negative images are made: what is changed in the image, who signs what, and what is done to it afterwards.
+"""What is attached to images: signatures, what negative images have in their place, and extra referrers.
 
-The kinds and their meaning are in workloads/negatives.py; here each has an entry that says what it takes. What is
-attached bears its kind as an annotation of its manifest, so that a later seeding tells it from a genuine signature
-without reading envelopes. Verifiers do not look at such annotations.
+The kinds of negative images and their meaning are in workloads/negatives.py; here each has an entry that says what it
+takes: what is changed in the image, who signs what, and what is done to it afterwards. Extra referrers are made by
+csscgen/artifacts/extras.py. What is attached bears its kind as an annotation of its manifest, so that a later seeding
+tells it from a genuine signature without reading envelopes. Verifiers do not look at such annotations.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from uuid import uuid4
 import orjson
 
 from csscgen.artifacts.descriptors import Attachment, Content, Descriptor
+from csscgen.artifacts.extras import extra, kinds
 from csscgen.artifacts.signing import CREATED, ENVELOPE_TYPE, Signer, rfc3339
 from workloads.naming import ImageSet
 
-KIND = "ratify-perf/negative"
+KIND = "ratify-perf/kind"
 """The annotation with the kind."""
 SBOM_TYPE = "application/spdx+json"
 DAY = timedelta(days=1)
@@ -32,6 +34,9 @@ class Material:
     """The genuine one."""
     refused: Mapping[str, Signer]
     """Signers whose signatures are to be refused, by the kind that they sign."""
+    images: ImageSet
+    tag: str
+    """Of the image, in its set."""
     subject: Descriptor
     """The image as it is in the registry."""
     original: Descriptor
@@ -124,15 +129,25 @@ RECIPES: dict[str | None, Recipe] = {
 """By kind; None is genuine."""
 
 
-def attachments(images: ImageSet, _tag: str) -> dict[str | None, int]:
+def attachments(images: ImageSet, tag: str) -> dict[str | None, int]:
     """How many attachments of which kind an image of a set has; those of kind None are genuine signatures."""
-    kinds = dict.fromkeys((images.variant, None) if images.restored else (images.variant,))
-    return {kind: images.signatures for kind in kinds if images.signatures and RECIPES[kind].make}
+    signed = dict.fromkeys((images.variant, None) if images.restored else (images.variant,))
+    counts: dict[str | None, int] = {
+        kind: images.signatures for kind in signed if images.signatures and RECIPES[kind].make
+    }
+    return counts | dict.fromkeys(kinds(images, tag), 1)
 
 
 def attach(kind: str | None, material: Material) -> Attachment:
-    """A new attachment of a kind, which it says; None is a genuine signature."""
-    make = RECIPES[kind].make
-    assert make is not None
-    made = make(material)
+    """A new attachment of a kind, which it says; None is a genuine signature.
+
+    One of the kind of an extra referrer is the same each time, all others differ.
+    """
+    if kind in RECIPES:
+        make = RECIPES[kind].make
+        assert make is not None
+        made = make(material)
+    else:
+        assert kind is not None
+        made = extra(kind, material.images, material.tag, material.subject)
     return made if kind is None else replace(made, annotations={**made.annotations, KIND: kind})

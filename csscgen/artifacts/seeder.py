@@ -38,7 +38,6 @@ from csscgen.artifacts.negatives import KIND, RECIPES, Material, attach, attachm
 from csscgen.artifacts.signing import SIGNATURE_TYPE, Signer
 from workloads.errors import RegistryError
 from workloads.naming import ImageSet
-from workloads.negatives import KINDS
 
 SIGNING_THREADS = 8
 """Signatures at a time where another machine makes them: as many as the connections that its client keeps."""
@@ -216,7 +215,7 @@ class _Seeding:
 
     def _shared_blobs(self, images: ImageSet) -> list[Content]:
         blobs = [self._shared.config, self._shared.layer]
-        return [EMPTY_CONFIG, *blobs] if images.signatures else blobs
+        return [EMPTY_CONFIG, *blobs] if images.signatures or images.extras else blobs
 
     async def _push_blobs(self, images: ImageSet) -> None:
         for blob in self._shared_blobs(images):
@@ -275,6 +274,8 @@ class _Seeding:
         return Material(
             signer=self._signer,
             refused=self._refused,
+            images=wanted.images,
+            tag=wanted.tag,
             subject=wanted.manifest.descriptor,
             original=wanted.original.descriptor,
             genuine=genuine.descriptor,
@@ -334,8 +335,8 @@ class _Seeding:
 
 
 def _is_ours(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of a list of referrers is a signature, or was made here for a negative image."""
-    return entry.get("artifactType") == SIGNATURE_TYPE or _kind(entry) in KINDS
+    """Whether an entry of a list of referrers is a signature, or was made here as something else."""
+    return entry.get("artifactType") == SIGNATURE_TYPE or _kind(entry) is not None
 
 
 def _kind(document: Mapping[str, Any]) -> str | None:

@@ -162,5 +162,6 @@ class Settings:
             negatives=scenario.negatives,
             seed=scenario.seed,
             restored=scenario.restored,
+            referrers=tuple(each.extra for each in scenario.referrers),
             pull_secret=PULL_SECRET if self.platform == "kubeconfig" else None,
         )

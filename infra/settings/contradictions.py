@@ -15,6 +15,7 @@ from workloads.errors import named
 from workloads.negatives import KINDS as NEGATIVES
 from workloads.negatives import REFUSED_SIGNERS
 from workloads.negatives import problems as negatives_problems
+from workloads.referrers import problems as referrers_problems
 from workloads.registries import public_host
 from workloads.sizes import SYSTEM_PODS, pods_per_node
 from workloads.thresholds import problem as threshold_problem
@@ -72,6 +73,8 @@ def _scenario(settings: Settings) -> Iterator[Contradiction]:
             ("scenario.negatives", "scenario.signatures"),
             "scenario.negatives: with scenario.signatures 0 every image is unsigned as it is; set one or the other.",
         )
+    for problem in referrers_problems([each.extra for each in scenario.referrers], scenario.containers):
+        yield ("scenario.referrers", "scenario.containers"), f"scenario.referrers: {problem}"
     foreign = [kind for kind in REFUSED_SIGNERS if scenario.negatives.get(kind)]
     if foreign and settings.platform == "azure":
         others = ", ".join(kind for kind in NEGATIVES if kind not in REFUSED_SIGNERS)

@@ -30,6 +30,10 @@ HOST: Form = (
     r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?",
     "a host as in an image reference, such as registry.example:5000",
 )
+MEDIA_TYPE: Form = (
+    r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}",  # RFC 6838, 4.2
+    "a media type such as application/spdx+json",
+)
 VM_SIZE: Form = (r"Standard_[A-Za-z0-9_-]+", "a size of Azure's, such as Standard_D4s_v3")
 
 

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from infra.settings.declaring import setting
+from infra.settings.declaring import MEDIA_TYPE, setting
 from workloads.negatives import MOST_SHARDS
+from workloads.referrers import MOST_BYTES, MOST_COPIES, Extra
 from workloads.sizes import SizeName
+
+
+@dataclass(frozen=True)
+class Referrer:
+    """Something else than a signature that is attached to images."""
+
+    artifactType: str = field(metadata={"form": MEDIA_TYPE})
+    bytes: int = setting(4096, "Size of its blob.", unit="bytes", minimum=1, maximum=MOST_BYTES)
+    count: int = setting(1, "How many of it each of those images has.", minimum=1, maximum=MOST_COPIES)
+    share: float = setting(1.0, "Share of the images of a set that have it.", minimum=0, maximum=1)
+
+    @property
+    def extra(self) -> Extra:
+        """The same as what names and seeder go by."""
+        return Extra(self.artifactType, self.bytes, self.count, self.share)
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,17 @@ class Scenario:
         "Images that Ratify must refuse: the kind and its share of the workloads, such as `{unsigned: 0.1}`. The kinds "
         "are in [scenarios.md](scenarios.md).",
     )
-    seed: int = setting(0, "Says which of the workloads run negative images.", minimum=0, maximum=2**31 - 1)
+    referrers: tuple[Referrer, ...] = setting(
+        (),
+        "What is attached to images beside signatures: a list of {artifactType, bytes, count, share}, such as "
+        "`{artifactType: application/spdx+json, share: 0.5}`, see [scenarios.md](scenarios.md).",
+    )
+    seed: int = setting(
+        0,
+        "Says which of the workloads run negative images, and which images have extra referrers.",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
     restored: bool = setting(
         False, "Whether negative images have genuine signatures as well, so that they have to pass."
     )

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from infra.faults import Fault
 from infra.settings import SUBJECTS, Region, Settings
+from infra.settings.scenarios import Referrer
 from infra.settings.contradictions import KINDS as REGISTRY_KINDS
 from infra.values import GREATEST
 from tests.infra.test_values import JSON
 from workloads import negatives
 from workloads.errors import SettingsError, UsageError
 from workloads.negatives import KINDS
+from workloads.referrers import Extra
 from workloads.sizes import SIZES
 from workloads.thresholds import OPERATORS
 
@@ -74,6 +76,11 @@ def plain(hint: Any, field: Any) -> st.SearchStrategy[Any]:
         )
         return st.lists(faults, max_size=3, unique_by=lambda fault: fault.target).map(
             lambda drawn: [asdict(fault) for fault in drawn]
+        )
+    if hint == tuple[Referrer, ...]:
+        drawn = {f.name: values(Referrer, f.name) for f in fields(Referrer)}
+        return st.lists(st.fixed_dictionaries({}, optional=drawn | {"share": st.sampled_from([0.5, 1.0])}), max_size=3).map(
+            lambda drawn: [{"artifactType": "a/b"} | each for each in drawn]
         )
     if get_origin(hint) is tuple:
         return st.lists(st.text()).map(tuple)
@@ -230,6 +237,33 @@ def test_the_shares_of_negative_images_are_checked_against_the_workloads():
     (problem,) = problems(scenario={"negatives": {"expird": 1}})
     assert problem.endswith("did you mean expired?")
     assert read(scenario={"shards": 10, "negatives": {"expired": 0.05}}).plan.negatives == {"expired": 0.05}
+
+
+def test_extra_referrers_are_read_and_checked():
+    sbom = {"artifactType": "application/spdx+json", "bytes": "2048", "share": 0.5}
+    plan = read(scenario={"referrers": [sbom, {"artifactType": "a/b"}], "seed": 3}).plan
+    assert plan.referrers == (Extra("application/spdx+json", 2048, 1, 0.5), Extra("a/b", 4096))
+    assert (plan.images(0).extras, plan.images(0).seed) == (plan.referrers, 3)
+    assert read(scenario={"seed": 3}).plan.images(0).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("referrer", "told"),
+    [
+        ({}, "'{}' lacks artifactType."),
+        ({"artifactType": "sbom"}, "referrer.artifactType: expected a media type such as application/spdx+json"),
+        ({"artifactType": "a/b", "bytes": 0}, "referrer.bytes: expected from 1 to 8000000, got '0'."),
+        ({"artifactType": "a/b", "count": 51}, "referrer.count: expected from 1 to 50, got '51'."),
+        ({"artifactType": "a/b", "share": 1.5}, "referrer.share: expected from 0 to 1, got '1.5'."),
+        ({"artifactType": "a/b", "size": 1}, "referrer.size: there is no such key"),
+        ({"artifactType": "a/b", "share": 0.01}, "of 10 images the share 0.01 of a/b comes to none; 0.05 would do."),
+        ({"artifactType": "application/vnd.cncf.notary.signature"}, "their number is scenario.signatures"),
+    ],
+)
+def test_a_wrong_extra_referrer_is_named(referrer, told):
+    (problem,) = problems(scenario={"referrers": [referrer]})
+    assert problem.startswith("scenario.referrers: ")
+    assert told in problem
 
 
 def test_negative_images_need_signatures_to_differ_from_unsigned_ones():

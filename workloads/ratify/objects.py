@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from workloads.naming import ImageSet
 from workloads.negatives import variants
+from workloads.referrers import Extra
 
 Kind = Literal["deployment", "job"]
 
@@ -41,9 +42,11 @@ class Plan:
     negatives: Mapping[str, float] = field(default_factory=dict)
     """Kind of negative image → the share of the workloads that run it."""
     seed: int = 0
-    """Says which workloads those are."""
+    """Says which workloads those are, and which images have an extra referrer."""
     restored: bool = False
     """Whether the negative images have genuine signatures as well."""
+    referrers: tuple[Extra, ...] = ()
+    """What is attached to shares of the images beside signatures. Ratify has no verifier for it and lets it be."""
     pull_secret: str | None = None
     """The secret in each namespace that images are pulled with; None where the nodes can by themselves."""
 
@@ -55,7 +58,8 @@ class Plan:
     def images(self, shard: int) -> ImageSet:
         """The images that a workload runs: its own, or those that it shares with the others of its variant."""
         own = shard if self.unique_images else None
-        return ImageSet(self.containers, self.signatures, own, self.variant(shard), self.restored)
+        seed = self.seed if self.referrers else 0
+        return ImageSet(self.containers, self.signatures, own, self.variant(shard), self.restored, self.referrers, seed)
 
     def variant(self, shard: int) -> str | None:
         """The kind of negative image that a workload runs; None for genuine ones."""
