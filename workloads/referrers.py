@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 SIGNATURE_TYPE = "application/vnd.cncf.notary.signature"
 """The artifact type of Notary Project signatures, whose number is a setting of its own."""
@@ -86,8 +87,5 @@ def problems(extras: Sequence[Extra], containers: int) -> Iterator[str]:
 
 
 def _least_share(containers: int) -> float:
-    """The least share, in hundredths or finer, that comes to an image."""
-    digits = 2
-    while not apportion(least := round(0.5 / containers + 0.1**digits / 2, digits), containers):
-        digits += 1
-    return least
+    """The least share, in hundredths, that comes to an image; sets have no more than a hundred."""
+    return ceil(Fraction(100, 2 * containers)) / 100

@@ -26,8 +26,8 @@ IMAGES = ImageSet(
 def test_an_image_has_its_extras_beside_its_signatures():
     for tag in IMAGES.tags:
         counts = attachments(IMAGES, tag)
-        sbom = {"extra-0-0": 1} if tag in IMAGES.carriers[0] else {}
-        assert counts == {None: 2, **sbom, "extra-1-0": 1, "extra-1-1": 1, "extra-1-2": 1}
+        assert counts.pop("extra-0-0", 0) == (tag in IMAGES.carriers[0])
+        assert counts == {None: 2, "extra-1-0": 1, "extra-1-1": 1, "extra-1-2": 1}
     assert sum("extra-0-0" in attachments(IMAGES, tag) for tag in IMAGES.tags) == 2
 
 
@@ -91,7 +91,9 @@ async def test_seeding_brings_them_in_and_a_second_one_changes_nothing(registry,
         assert attached(registry) == {
             ("application/vnd.cncf.notary.signature", None): 8,
             ("application/spdx+json", "extra-0-0"): 2,
-            **{("application/vnd.x", f"extra-1-{copy}"): 4 for copy in range(3)},
+            ("application/vnd.x", "extra-1-0"): 4,
+            ("application/vnd.x", "extra-1-1"): 4,
+            ("application/vnd.x", "extra-1-2"): 4,
         }
         assert (report.images, report.signatures, report.pushed) == (4, 8, 4 + 8 + 2 + 12)
         before = (dict(registry.blobs), dict(registry.manifests))
