@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from workloads.errors import ProjectError
 
 T = TypeVar("T")
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 WAKE = signal.SIGUSR1
 """Wakes the main thread from whatever it waits for."""
 USERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -80,7 +81,7 @@ class Interrupts:
         else:  # an exception out of nowhere would leave an event loop with tasks that nobody awaits
             task.get_loop().call_soon_threadsafe(task.cancel)
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], loop_factory: LoopFactory | None = None) -> T:
         """Like ``asyncio.run``; an interruption cancels the coroutine, and is raised when that has ended."""
 
         async def main() -> T:
@@ -88,7 +89,8 @@ class Interrupts:
             return await coroutine
 
         try:
-            result = asyncio.run(main())
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                result = runner.run(main())
         except asyncio.CancelledError:
             self._raise_what_came()
             raise
@@ -155,8 +157,9 @@ _current: Interrupts | None = None
 """What takes the signals now, if anything does."""
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Like ``asyncio.run``, in a command that may be interrupted or in none."""
+def run(coroutine: Coroutine[Any, Any, T], loop_factory: LoopFactory | None = None) -> T:
+    """Like ``asyncio.run``, in a command that may be interrupted or in none; ``loop_factory`` makes its event loop."""
     if _current is None or threading.current_thread() is not threading.main_thread():
-        return asyncio.run(coroutine)
-    return _current.run(coroutine)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(coroutine)
+    return _current.run(coroutine, loop_factory)
