@@ -8,6 +8,7 @@
     ├── ProcessError             1: a local process did not start, or ended on its own
     ├── EngineError              1: the program, or a resource, failed
     ├── RegistryError            1: a registry refused, or could not be reached
+    ├── SeedError                1: images could not be seeded, for a reason on this side of the registry
     ├── AzureError               1: Azure refused, or could not be reached
     ├── ClusterError             1: the Kubernetes API refused, or could not be reached
     ├── CollectError             1: metrics or logs could not be had
@@ -115,6 +116,10 @@ class EngineError(ProjectError):
 
 class RegistryError(ProjectError):
     """A registry refused a request for good, or could not be reached."""
+
+
+class SeedError(ProjectError):
+    """Images could not be seeded to their end, and not because of the registry; what was pushed stays."""
 
 
 class AzureError(ProjectError):
