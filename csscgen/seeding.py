@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline.transport import HttpTransport
 
-    from csscgen.artifacts.logins import Login
+    from csscgen.artifacts.logins import LoginSource
     from csscgen.artifacts.seeder import SeedProgress
     from csscgen.artifacts.signing import Signer
 
@@ -39,7 +39,10 @@ def seed(
 
     ``azure_login`` takes the place of azure-identity's default chain, ``transport`` that of the network to Key Vault.
     """
+    import uvloop
+
     from csscgen.artifacts import seeder
+    from csscgen.artifacts.targets import Target
     from infra.local.tools import builds
 
     shared, stack = context.shared_outputs(), context.stack.shared or context.stack
@@ -54,29 +57,35 @@ def seed(
 
     with ExitStack() as held:
         if "vault" in shared:
-            signer, credentials = _azure(context, shared, host, held, azure_login, transport)
+            signer, logins = _azure(context, shared, host, held, azure_login, transport)
         else:
-            signer, credentials = _files(shared)
+            signer, logins = _files(shared, host)
         report = run(
             seeder.seed(
                 sets,
-                registry=host,
+                Target(host, _hosts(shared), logins, journal=journal_file(context.files(stack), host)),
                 signer=signer,
                 refused={kind: _file_signer(who["keyFile"], who["certificate"]) for kind, who in refused.items()},
                 waiter=tools.path(WAITER),
-                allowed=_hosts(shared),
-                credentials=credentials,
                 on_progress=tell,
-            )
+            ),
+            uvloop.new_event_loop,
         )
     return asdict(report)
 
 
-def _files(shared: Mapping[str, Any]) -> tuple[Signer, Path | Login | None]:
+def journal_file(folder: Path, registry: str) -> Path:
+    """Where the journal of a registry is, below the folder of a stack's files or of all states."""
+    return folder / "seeded" / f"{registry.replace(':', '_')}.jsonl"
+
+
+def _files(shared: Mapping[str, Any], host: str) -> tuple[Signer, list[LoginSource]]:
     """Who signs and who pushes, where both are in files of a shared stack."""
+    from csscgen.artifacts.logins import read_login
+
     logins = shared.get("credentials")
     signer = _file_signer(shared["signingKeyFile"], shared["signingCertificate"])
-    return signer, Path(logins["push"]) if logins else None
+    return signer, [read_login(Path(logins["push"]), host)] if logins else []
 
 
 def _azure(
@@ -86,7 +95,7 @@ def _azure(
     held: ExitStack,
     azure_login: Callable[[], AbstractContextManager[TokenCredential]] | None,
     transport: HttpTransport[Any, Any] | None,
-) -> tuple[Signer, Path | Login | None]:
+) -> tuple[Signer, list[LoginSource]]:
     """Who signs and who pushes, where both are in Azure; ``held`` closes them at the end."""
     from csscgen.azure import certificates, registries
     from csscgen.azure.credentials import credential
@@ -97,7 +106,7 @@ def _azure(
     who = held.enter_context((azure_login or credential)())
     certificate = certificates.ensure(shared, signing, who, tell=update, transport=transport)
     signer = held.enter_context(VaultSigner(certificate, who, tell=update, transport=transport))
-    return signer, registries.login(host, who, allowed=_hosts(shared), tenant=shared.get("tenantId"))
+    return signer, [registries.login(host, who, allowed=_hosts(shared), tenant=shared.get("tenantId"))]
 
 
 def _hosts(shared: Mapping[str, Any]) -> list[str]:

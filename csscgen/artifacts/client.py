@@ -98,6 +98,12 @@ class RegistryClient:
     def traffic(self) -> Traffic:
         return self._transport.traffic
 
+    @property
+    def referrers_api(self) -> bool:
+        """Whether the registry lists referrers itself, so far as is known: not once a list was read from a tag, or
+        written."""
+        return self._referrers_api
+
     async def blob_exists(self, repository: str, digest: str) -> bool:
         url = self._url(self._container(repository).get_blob_url(digest))
         # 307: some registries keep blobs elsewhere, and say where only for those that they have.
@@ -224,6 +230,7 @@ class RegistryClient:
 
         It replaces the list: whoever adds to it passes what ``referrers`` gave as well.
         """
+        self._referrers_api = False
         index = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": list(entries)}
         await self.put_manifest(repository, _referrers_tag(digest), Content.of_json(IMAGE_INDEX, index))
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
 from csscgen.artifacts.logins import LoginSource
 from workloads.registries import Category, Limit
 
@@ -24,3 +25,14 @@ class Target:
     """What it admits in a minute, which is never asked for more; None where nothing is known of it."""
     journal: Path | None = None
     """The file where it is written down what was pushed; None for nowhere."""
+
+    def client(self, *, concurrency: int = CONCURRENCY, patience: float = PATIENCE) -> RegistryClient:
+        """A client of it. Raises UsageError if no load may go there."""
+        return RegistryClient(
+            self.registry,
+            allowed=self.allowed,
+            concurrency=concurrency,
+            patience=patience,
+            logins=self.logins,
+            limits=self.limits,
+        )

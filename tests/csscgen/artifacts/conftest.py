@@ -33,6 +33,7 @@ class FakeRegistry:
 
     referrers_api: bool = True
     single_post: bool = True
+    mounts: bool = True
     page_size: int = 1000
     fault: Fault | None = None
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -49,6 +50,8 @@ class FakeRegistry:
         app.router.add_put(name + "/blobs/uploads/{id}", self._upload_end)
         app.router.add_put(name + "/manifests/{reference}", self._put)
         app.router.add_get(name + "/manifests/{reference}", self._get)
+        app.router.add_delete(name + "/manifests/{reference}", self._delete)
+        app.router.add_get("/v2/_catalog", self._catalog)
         app.router.add_get(name + "/tags/list", self._tags)
         if self.referrers_api:
             app.router.add_get(name + "/referrers/{digest}", self._referrers)
@@ -84,6 +87,10 @@ class FakeRegistry:
         return web.Response(status=202)
 
     async def _upload(self, request: web.Request) -> web.Response:
+        name, source = request.match_info["name"], (request.query.get("from"), request.query.get("mount"))
+        if self.mounts and source in self.blobs:
+            self.blobs[name, source[1]] = self.blobs[source]
+            return web.Response(status=201)
         if self.single_post and "digest" in request.query:
             return await self._store_blob(request)
         location = f"/v2/{request.match_info['name']}/blobs/uploads/1?_state=a%3D%3D"
@@ -122,6 +129,18 @@ class FakeRegistry:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         return web.Response(body=data, content_type=media_type, headers={"Docker-Content-Digest": digest})
 
+    async def _delete(self, request: web.Request) -> web.Response:
+        name, digest = request.match_info["name"], request.match_info["reference"]
+        if (name, digest) not in self.manifests:
+            return web.Response(status=404)
+        content = self.manifests[name, digest]
+        for key in [key for key, other in self.manifests.items() if key[0] == name and other == content]:
+            del self.manifests[key]
+        return web.Response(status=202)
+
+    async def _catalog(self, request: web.Request) -> web.Response:
+        return self._page(request, "repositories", sorted({name for name, _ in self.manifests}))
+
     async def _referrers(self, request: web.Request) -> web.Response:
         name, digest = request.match_info["name"], request.match_info["digest"]
         entries = []
@@ -143,6 +162,9 @@ class FakeRegistry:
     async def _tags(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         tags = [tag for (owner, tag) in self.manifests if owner == name and ":" not in tag]
+        if not tags and not any(owner == name for owner, _ in self.blobs):
+            error = {"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known"}]}
+            return web.json_response(error, status=404)
         return self._page(request, "tags", tags)
 
     def _page(self, request: web.Request, key: str, entries: list[Any]) -> web.Response:

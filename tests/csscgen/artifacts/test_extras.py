@@ -12,6 +12,7 @@ from csscgen.artifacts.descriptors import Descriptor
 from csscgen.artifacts.extras import extra, kinds
 from csscgen.artifacts.negatives import KIND, attachments
 from csscgen.artifacts.seeder import seed
+from csscgen.artifacts.targets import Target
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import FakeRegistry
 from workloads.naming import ImageSet
@@ -87,7 +88,7 @@ def attached(registry: FakeRegistry) -> Counter[tuple[str, str | None]]:
 @asynchronous
 async def test_seeding_brings_them_in_and_a_second_one_changes_nothing(registry, signer, waiter):
     async with registry:
-        report = await seed([IMAGES], registry=registry.host, signer=signer, waiter=waiter)
+        report = await seed([IMAGES], Target(registry.host), signer=signer, waiter=waiter)
         assert attached(registry) == {
             ("application/vnd.cncf.notary.signature", None): 8,
             ("application/spdx+json", "extra-0-0"): 2,
@@ -97,7 +98,7 @@ async def test_seeding_brings_them_in_and_a_second_one_changes_nothing(registry,
         }
         assert (report.images, report.signatures, report.pushed) == (4, 8, 4 + 8 + 2 + 12)
         before = (dict(registry.blobs), dict(registry.manifests))
-        again = await seed([IMAGES], registry=registry.host, signer=signer, waiter=waiter)
+        again = await seed([IMAGES], Target(registry.host), signer=signer, waiter=waiter)
         assert (again.pushed, again.present) == (0, report.pushed)
         assert (registry.blobs, registry.manifests) == before
 
@@ -106,5 +107,5 @@ async def test_seeding_brings_them_in_and_a_second_one_changes_nothing(registry,
 async def test_images_without_signatures_can_have_them(registry, signer, waiter):
     images = replace(IMAGES, signatures=0)
     async with registry:
-        report = await seed([images], registry=registry.host, signer=signer, waiter=waiter)
+        report = await seed([images], Target(registry.host), signer=signer, waiter=waiter)
         assert (report.signatures, report.pushed) == (0, 4 + 2 + 12)

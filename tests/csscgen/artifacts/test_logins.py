@@ -15,6 +15,7 @@ from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.descriptors import IMAGE_LAYER, Content
 from csscgen.artifacts.logins import Login, read_login
 from csscgen.artifacts.seeder import seed
+from csscgen.artifacts.targets import Target
 from infra.local.registry.access import Access
 from infra.local.registry.identities import Identity
 from infra.local.registry.server import Connection
@@ -85,9 +86,7 @@ async def test_one_token_serves_all_requests_for_a_repository(tmp_path):
 @asynchronous
 async def test_images_are_seeded_through_a_login(tmp_path, signer, waiter):
     async with Emulated(tmp_path) as there:
-        report = await seed(
-            [ImageSet(2, 2)], registry=there.host, signer=signer, waiter=waiter, credentials=there.login()
-        )
+        report = await seed([ImageSet(2, 2)], Target(there.host, logins=[there.login()]), signer=signer, waiter=waiter)
         assert (report.images, report.signatures, report.retries) == (2, 4, 0)
 
 

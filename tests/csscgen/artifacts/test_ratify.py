@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from csscgen.artifacts.logins import read_login
 from csscgen.artifacts.seeder import SeedReport, seed
 from csscgen.artifacts.signing import LocalSigner
+from csscgen.artifacts.targets import Target
 from infra.local.certificates import ORGANIZATION, signing_certificate, signing_subject
 from infra.local.sockets import free_ports
 from tests.csscgen.artifacts.binaries import binary
@@ -94,14 +96,14 @@ def verify(tmp_path, signers, registry):
 
 def seeded(registry: Served, waiter: Path, signers: Signers, *sets: ImageSet) -> SeedReport:
     own = [replace(images, shard=signers.number) for images in sets]
+    logins = [read_login(registry.push, registry.host)] if registry.push else []
     return asyncio.run(
         seed(
             own,
-            registry=registry.host,
+            Target(registry.host, logins=logins),
             signer=signers.genuine,
             refused=signers.refused,
             waiter=waiter,
-            credentials=registry.push,
         )
     )
 

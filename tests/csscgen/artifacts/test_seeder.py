@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from aiohttp import web
 from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.descriptors import Content, referrer
 from csscgen.artifacts.seeder import SeedProgress, SeedReport, seed
+from csscgen.artifacts.targets import Target
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import FakeRegistry
 from workloads.errors import RegistryError, UsageError
@@ -22,7 +24,8 @@ def run(signer, waiter):
     """Seed a fake registry."""
 
     async def run(registry: FakeRegistry, *sets: ImageSet, **options) -> SeedReport:
-        return await seed(sets or [IMAGES], registry=registry.host, signer=signer, waiter=waiter, **options)
+        target = Target(registry.host, journal=options.pop("journal", None))
+        return await seed(sets or [IMAGES], target, signer=signer, waiter=waiter, **options)
 
     return run
 
@@ -54,27 +57,49 @@ async def test_a_second_seeding_pushes_nothing(registry, run):
         assert not [kind for kind in registry.seen if kind.split()[0] in ("PUT", "POST")]
 
 
+def lose(registry: FakeRegistry, name: str, digest: str) -> None:
+    """Take a manifest of an attachment out of a registry, and out of the list of its image."""
+    subject = json.loads(registry.manifests.pop((name, digest))[1])["subject"]["digest"]
+    index = registry.manifests.get((name, subject.replace(":", "-")))
+    if index is not None:
+        document = json.loads(index[1])
+        document["manifests"] = [entry for entry in document["manifests"] if entry["digest"] != digest]
+        registry.manifests[name, subject.replace(":", "-")] = (index[0], json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["with its journal", "without a journal"])
 @asynchronous
-async def test_what_is_missing_is_added_and_nothing_else(registry, run):
+async def test_what_is_missing_is_added_and_nothing_else(registry, run, remembers, tmp_path):
+    journal = tmp_path / "journal" if remembers else None
     async with registry:
-        await run(registry, ImageSet(4, 3))
-        name = IMAGES.repository
-        lost = registry.manifests.pop((name, "2"))
-        image = json.loads(registry.manifests[name, "3"][1])
-        assert image["annotations"]
-        one = registry.signatures(name)[0]
-        subject = json.loads(registry.manifests.pop((name, one))[1])["subject"]["digest"]
-        index = registry.manifests.get((name, subject.replace(":", "-")))
-        if index is not None:
-            document = json.loads(index[1])
-            document["manifests"] = [e for e in document["manifests"] if e["digest"] != one]
-            registry.manifests[name, subject.replace(":", "-")] = (
-                index[0],
-                json.dumps(document).encode(),
-            )
-        report = await run(registry, ImageSet(4, 3))
-        assert (report.pushed, report.present) == (2, 14)
-        assert registry.manifests[name, "2"] == lost
+        await run(registry, journal=journal)
+        lose(registry, IMAGES.repository, registry.signatures(IMAGES.repository)[0])
+        report = await run(registry, journal=journal)
+        assert report.pushed == 1
+        assert len(registry.signatures(IMAGES.repository)) == 12
+        assert (await run(registry, journal=journal)).pushed == 0
+
+
+@asynchronous
+async def test_an_image_that_lost_its_tag_keeps_its_signatures(registry, run, tmp_path):
+    async with registry:
+        await run(registry, journal=tmp_path / "journal")
+        lost = registry.manifests.pop((IMAGES.repository, "2"))
+        report = await run(registry, journal=tmp_path / "journal")
+        assert (report.pushed, report.present) == (1, 15)
+        assert registry.manifests[IMAGES.repository, "2"] == lost
+
+
+@asynchronous
+async def test_an_image_of_another_build_is_replaced_and_signed_anew(registry, run, tmp_path):
+    async with registry:
+        await run(registry, journal=tmp_path / "journal")
+        media_type, data = registry.manifests[IMAGES.repository, "3"]
+        registry.manifests[IMAGES.repository, "3"] = (media_type, data.replace(b":3", b":9"))
+        (tmp_path / "journal").unlink()
+        report = await run(registry, journal=tmp_path / "journal")
+        assert registry.manifests[IMAGES.repository, "3"] == (media_type, data)
+        assert (report.pushed, report.present) == (1, 15)
 
 
 @asynchronous
@@ -120,45 +145,113 @@ async def test_a_registry_that_throttles_and_fails_now_and_then_is_seeded_in_ful
         assert len(registry.signatures(IMAGES.repository)) == 12
 
 
+async def add_one(registry: FakeRegistry, name: str, tag: str) -> None:
+    """Attach one signature more to an image."""
+    media_type, data = registry.manifests[name, tag]
+    subject = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    signatures = [json.loads(registry.manifests[name, each][1]) for each in registry.signatures(name)]
+    document = next(each for each in signatures if each["subject"]["digest"] == subject)
+    copy = {**document, "annotations": {**document["annotations"], "copy": "1"}}
+    extra = Content.of_json(media_type, copy)
+    async with RegistryClient(registry.host) as client:
+        await client.put_manifest(name, extra.descriptor.digest, extra)
+        if not registry.referrers_api:
+            entries = await client.referrers(name, subject)
+            await client.put_referrers(name, subject, [*entries, referrer(extra)])
+
+
 @asynchronous
-async def test_more_signatures_than_asked_for_are_told_and_kept(registry, run, signer):
+async def test_more_signatures_than_asked_for_are_told_and_kept(registry, run):
     async with registry:
         await run(registry)
-        name = IMAGES.repository
-        media_type, data = registry.manifests[name, "1"]
-        document = json.loads(registry.manifests[name, registry.signatures(name)[0]][1])
-        subject = document["subject"]["digest"]
-        copy = {**document, "annotations": {**document["annotations"], "copy": "1"}}
-        extra = Content.of_json(media_type, copy)
-        async with RegistryClient(registry.host) as client:
-            await client.put_manifest(name, extra.descriptor.digest, extra)
-            if not registry.referrers_api:
-                entries = await client.referrers(name, subject)
-                await client.put_referrers(name, subject, [*entries, referrer(extra)])
-        with pytest.raises(RegistryError, match="has 4 signatures instead of 3"):
+        await add_one(registry, IMAGES.repository, "1")
+        registry.seen.clear()
+        with pytest.raises(RegistryError, match=r"has 4 signatures instead of 3(.|\n)*--prune"):
             await run(registry)
-        assert len(registry.signatures(name)) == 13
+        assert len(registry.signatures(IMAGES.repository)) == 13
+        assert not [kind for kind in registry.seen if kind.split()[0] in ("PUT", "POST", "DELETE")]
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["with its journal", "without a journal"])
+@asynchronous
+async def test_what_is_too_much_is_deleted_when_that_is_asked_for(registry, run, remembers, tmp_path):
+    journal = tmp_path / "journal" if remembers else None
+    async with registry:
+        await run(registry, journal=journal)
+        before = set(registry.signatures(IMAGES.repository))
+        await add_one(registry, IMAGES.repository, "1")
+        await add_one(registry, IMAGES.repository, "4")
+        report = await run(registry, prune=True, journal=journal)
+        assert (report.pushed, report.pruned) == (0, 2)
+        assert set(registry.signatures(IMAGES.repository)) == before
+        assert (await run(registry, journal=journal)).signatures == 12
 
 
 @asynchronous
-async def test_a_lost_blob_of_a_signature_is_named(registry, run):
+async def test_blobs_are_mounted_in_further_repositories_and_pushed_where_that_is_not_taken(run):
+    sets = [ImageSet(2, 1, shard) for shard in range(5)]
+    async with FakeRegistry() as registry:
+        await run(registry, *sets)
+        assert registry.seen["POST blobs"] == 3 + 4 * 3 + 10
+        assert registry.seen["PUT blobs"] == 0  # the layer of these tests is small
+    async with FakeRegistry(mounts=False) as registry:
+        await run(registry, *sets)
+        assert registry.seen["POST blobs"] == 3 + 1 + 4 * 3 + 10
+
+
+@asynchronous
+async def test_a_new_image_takes_a_push_and_a_check_and_nothing_else(registry, run):
     async with registry:
         await run(registry)
-        signature = json.loads(registry.manifests[IMAGES.repository, registry.signatures(IMAGES.repository)[5]][1])
-        digest = signature["layers"][0]["digest"]
-        del registry.blobs[IMAGES.repository, digest]
-        with pytest.raises(RegistryError, match=f"lacks its blob {digest}"):
-            await run(registry)
+        blob, fallback = (1, 0) if registry.referrers_api else (2, 1)
+        assert registry.seen["PUT manifests"] == 4 * (1 + 3 + fallback)
+        assert registry.seen["POST blobs"] == 3 + 12
+        assert registry.seen["PUT blobs"] == (blob - 1) * (3 + 12)
+        assert registry.seen["HEAD manifests"] == 4
+        assert registry.seen["GET referrers"] == (4 if registry.referrers_api else 0)
+        assert registry.seen["GET tags"] == 1
+        assert registry.seen["HEAD blobs"] == 0
 
 
 @asynchronous
-async def test_a_lost_manifest_of_a_signature_that_is_still_listed_is_named(run):
-    async with FakeRegistry(referrers_api=False) as registry:
-        await run(registry)
-        digest = registry.signatures(IMAGES.repository)[0]
-        del registry.manifests[IMAGES.repository, digest]
-        with pytest.raises(RegistryError, match=f"{digest} is listed, and its manifest is missing"):
-            await run(registry)
+async def test_what_the_journal_knows_is_not_asked_for_before_the_check(registry, run, tmp_path):
+    async with registry:
+        await run(registry, journal=tmp_path / "journal")
+        registry.seen.clear()
+        report = await run(registry, journal=tmp_path / "journal")
+        assert (report.pushed, report.present) == (0, 16)
+        assert registry.seen["HEAD manifests"] == 4
+        assert registry.seen["GET tags"] == 1
+        assert registry.seen.total() <= 1 + 4 * 3
+
+
+@asynchronous
+async def test_a_registry_that_was_emptied_is_seeded_anew(registry, run, tmp_path):
+    async with registry:
+        await run(registry, journal=tmp_path / "journal")
+        registry.manifests.clear()
+        registry.blobs.clear()
+        report = await run(registry, journal=tmp_path / "journal")
+        assert (report.pushed, report.present, report.signatures) == (16, 0, 12)
+
+
+@asynchronous
+async def test_a_registry_that_forgets_while_it_is_seeded_is_given_all_of_it_again(run, tmp_path):
+    """Once, in the middle; it had taken half of the images."""
+    puts = 0
+
+    async def forget(request: web.Request) -> web.Response | None:
+        nonlocal puts
+        puts += request.method == "PUT" and "/manifests/" in request.path
+        if puts == 8:
+            for key in [key for key in forgetful.manifests if ":" not in key[1]][:2]:
+                del forgetful.manifests[key]
+        return None
+
+    async with FakeRegistry(fault=forget) as forgetful:
+        await run(forgetful, journal=tmp_path / "journal", concurrency=1)
+        assert {("4-containers-3-referrers", tag) for tag in "1234"} <= set(forgetful.manifests)
+        assert len(forgetful.signatures(IMAGES.repository)) == 12
 
 
 @asynchronous
@@ -184,7 +277,7 @@ async def test_progress_reaches_the_end_of_both_stages(registry, run):
     async with registry:
         await run(registry, on_progress=told.append)
     assert [each.done for each in told if each.stage == "push"] == [1, 2, 3, 4]
-    assert [each.done for each in told if each.stage == "verify"] == [1, 2, 3, 4]
+    assert [each.done for each in told if each.stage == "check"] == [1, 2, 3, 4]
     assert (told[-1].images, told[-1].pushed) == (4, 16)
 
 
@@ -203,15 +296,15 @@ async def test_an_error_ends_the_seeding_without_leaving_work_behind(run):
 def test_a_registry_of_somebody_else_is_refused(signer, waiter):
     @asynchronous
     async def scenario() -> None:
-        await seed([IMAGES], registry="registry.example", signer=signer, waiter=waiter)
+        await seed([IMAGES], Target("registry.example"), signer=signer, waiter=waiter)
 
     with pytest.raises(UsageError, match="not one of this stack's registries"):
         scenario()
 
 
 def test_a_report_is_plain_data():
-    report = SeedReport(1, 2, 3.0, 4, 5, 6, 7, 8.0)
+    report = SeedReport(1, 2, 3.0, 4, 5, 6, 7, 8, 9, 10.0)
     assert list(dataclasses.asdict(report)) == [
-        *("images", "signatures", "manifests_per_s", "retries"),
-        *("throttled", "pushed", "present", "seconds"),
+        *("images", "signatures", "manifests_per_s", "requests", "retries"),
+        *("throttled", "pushed", "present", "pruned", "seconds"),
     ]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from csscgen.artifacts.seeder import seed
+from csscgen.artifacts.targets import Target
 from csscgen.azure import certificates, registries
 from csscgen.azure.signing import VaultSigner
 from infra.local.certificates import signing_subject
@@ -47,7 +48,7 @@ def test_ratify_accepts_what_the_vault_signed_and_the_exchanged_login_pushed(tmp
         login = registries.login(host, Credential(aad_token))
         images = ImageSet(containers=2, signatures=3)
         waiter = Path(binary("waiter"))
-        report = asyncio.run(seed([images], registry=host, signer=signer, waiter=waiter, credentials=login))
+        report = asyncio.run(seed([images], Target(host, logins=[login]), signer=signer, waiter=waiter))
         assert (report.images, report.signatures) == (2, 6)
         verify = verification(tmp_path, certificate.chain, identity, Path(made["pull"]))
         for reference in images.references(host):

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from csscgen.artifacts.descriptors import IMAGE_MANIFEST, Descriptor
 from csscgen.artifacts.seeder import SIGNING_THREADS, seed
 from csscgen.artifacts.signing import LocalSigner
+from csscgen.artifacts.targets import Target
 from csscgen.azure import certificates, credentials
 from csscgen.azure.certificates import VaultCertificate
 from csscgen.azure.signing import VaultSigner
@@ -183,7 +184,7 @@ async def test_images_are_seeded_with_it_a_few_signatures_at_a_time(elliptic, wa
 
         there._ask = noted  # type: ignore[method-assign]
         async with FakeRegistry() as registry:
-            report = await seed([ImageSet(5, 4)], registry=registry.host, signer=there, waiter=waiter)
+            report = await seed([ImageSet(5, 4)], Target(registry.host), signer=there, waiter=waiter)
     assert (report.images, report.signatures) == (5, 20)
     assert all(name.startswith("signing") for name in names) and 1 < len(names) <= SIGNING_THREADS
 
@@ -194,4 +195,4 @@ async def test_a_seeding_ends_with_what_the_vault_says(elliptic, waiter):  # noq
         elliptic.faults = [(SIGN, error(404, "KeyNotFound"))] * 100
         async with FakeRegistry() as registry:
             with pytest.raises(AzureError, match="KeyNotFound"):
-                await seed([ImageSet(5, 4)], registry=registry.host, signer=there, waiter=waiter)
+                await seed([ImageSet(5, 4)], Target(registry.host), signer=there, waiter=waiter)

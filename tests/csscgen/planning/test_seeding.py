@@ -10,6 +10,7 @@ import pytest
 
 from csscgen.artifacts.seeder import seed
 from csscgen.artifacts.signing import LocalSigner
+from csscgen.artifacts.targets import Target
 from csscgen.planning.seeding import seeding
 from infra.local.certificates import signing_certificate
 from infra.settings import Settings
@@ -46,7 +47,7 @@ async def test_the_registry_sees_the_requests_that_were_planned(case, single_pos
     async with FakeRegistry(single_post=single_post) as registry:
         await seed(
             settings.plan.image_sets,
-            registry=registry.host,
+            Target(registry.host),
             signer=signers.pop(None),
             refused={name: signer for name, signer in signers.items() if name},
             waiter=waiter,
