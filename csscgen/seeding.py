@@ -106,7 +106,7 @@ def _azure(
     who = held.enter_context((azure_login or credential)())
     certificate = certificates.ensure(shared, signing, who, tell=update, transport=transport)
     signer = held.enter_context(VaultSigner(certificate, who, tell=update, transport=transport))
-    return signer, [registries.login(host, who, allowed=_hosts(shared), tenant=shared.get("tenantId"))]
+    return signer, [registries.EntraLogin(host, who, allowed=_hosts(shared), tenant=shared.get("tenantId"))]
 
 
 def _hosts(shared: Mapping[str, Any]) -> list[str]:

@@ -9,21 +9,23 @@ stack's own, and those that everybody shares, whoever names them: load goes to n
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import orjson
 from oras.container import Container  # type: ignore[import-untyped]
-from yarl import URL
 
 from analysis.shapes import Fault, entries, fault, items, maybe, text, values
+from csscgen.artifacts.connections import TIMEOUT, Answer, Origin
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
-from csscgen.artifacts.logins import LoginSource
-from csscgen.artifacts.transport import Answer, Traffic, Transport
+from csscgen.artifacts.logins import LoginSource, Scope
+from csscgen.artifacts.transport import BUDGET, Traffic, Transport
 from workloads.errors import RegistryError, UsageError, named, quoted
 from workloads.registries import Category, Limit, is_loopback, public_host
 
@@ -36,7 +38,12 @@ SINGLE_POST_LIMIT = 64 * 1024
 the blob in it need not read it, and may cut the connection."""
 LONGEST_HOST = 253
 """Characters of a name of the DNS."""
+KEPT = 4096
+"""Repositories whose paths and tokens are kept."""
 ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
+OCTETS = b"content-type: application/octet-stream\r\n"
+MANIFESTS = f"accept: {IMAGE_MANIFEST}, {IMAGE_INDEX}\r\n".encode()
+_NEXT = re.compile(r"""<([^>]*)>[^<]*;\s*rel="?next"?""", re.IGNORECASE)
 
 
 def _digest(value: Any) -> Fault | None:
@@ -55,12 +62,25 @@ INDEX = entries(
 """The form of an index, so far as it is relied on."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """The paths of a repository, and the tokens for it."""
+
+    blobs: str
+    uploads: str
+    manifests: str
+    tags: str
+    referrers: str
+    scope: Scope | None
+
+
 class RegistryClient:
     """An async context manager for one registry, given as ``host`` or ``host:port``.
 
     Plain HTTP on loopback, HTTPS with verification otherwise. ``logins`` are those who ask, in turn; none for a
-    registry that asks for no login. ``limits`` is what it admits in a minute, which is never asked for more. Every
-    method raises RegistryError when the registry refuses for good or cannot be reached.
+    registry that asks for no login. ``limits`` is what it admits in a minute, which is never asked for more.
+    ``patience``, ``budget`` and ``timeout`` are seconds: for the end of 429s, for what is transient, and for one
+    attempt. Every method raises RegistryError when the registry refuses for good or cannot be reached.
     """
 
     def __init__(
@@ -70,17 +90,27 @@ class RegistryClient:
         allowed: Collection[str] = (),
         concurrency: int = CONCURRENCY,
         patience: float = PATIENCE,
+        budget: float = BUDGET,
+        timeout: float = TIMEOUT,
         logins: Sequence[LoginSource] = (),
         limits: Mapping[Category, Limit] | None = None,
     ) -> None:
-        base = own_registry(registry, allowed)
         self.registry = registry
-        self._transport = Transport(base, concurrency=concurrency, patience=patience, logins=logins)
-        self.limits = limits
+        self._transport = Transport(
+            own_registry(registry, allowed),
+            concurrency=concurrency,
+            patience=patience,
+            budget=budget,
+            timeout=timeout,
+            logins=logins,
+            limits=limits,
+        )
         self._single_post = True
         self._referrers_api = True
-        self._container = cache(lambda repository: Container(f"{registry}/{repository}"))
-        self._scheme = base.scheme
+        self._repository = lru_cache(KEPT)(self._parsed)
+        self._mounting = lru_cache(KEPT)(
+            lambda repository, source: self._transport.scope(_scope(repository), f"repository:{source}:pull")
+        )
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -105,50 +135,71 @@ class RegistryClient:
         return self._referrers_api
 
     async def blob_exists(self, repository: str, digest: str) -> bool:
-        url = self._url(self._container(repository).get_blob_url(digest))
+        at = self._repository(repository)
         # 307: some registries keep blobs elsewhere, and say where only for those that they have.
-        answer = await self._transport.request("HEAD", url, expect=(200, 307, 404), scope=_scope(repository))
+        answer = await self._transport.request(
+            "HEAD", at.blobs + digest, category="read", expect=(200, 307, 404), credentials=at.scope
+        )
         return answer.status != 404
 
     async def upload_blob(self, repository: str, blob: Content) -> None:
         """One request where the registry takes it, else a second one to where it says."""
-        scope = _scope(repository)
-        uploads = self._url(self._container(repository).upload_blob_url())
-        digest = f"digest={quote(blob.descriptor.digest, safe='')}"
-        headers = {"Content-Type": "application/octet-stream"}
+        at = self._repository(repository)
+        request = self._transport.request
+        digest = f"digest={blob.descriptor.digest}"
         if self._single_post and len(blob.data) <= SINGLE_POST_LIMIT:
-            answer = await self._transport.request(
-                "POST", f"{uploads}?{digest}", expect=(201, 202), data=blob.data, headers=headers, scope=scope
+            answer = await request(
+                "POST",
+                f"{at.uploads}?{digest}",
+                category="write",
+                expect=(201, 202),
+                data=blob.data,
+                fields=OCTETS,
+                credentials=at.scope,
             )
             if answer.status == 201:
                 return
             self._single_post = False
         else:
-            answer = await self._transport.request("POST", uploads, expect=(202,), scope=scope)
-        location = answer.headers.get("Location")
+            answer = await request("POST", at.uploads, category="write", expect=(202,), credentials=at.scope)
+        location = answer.header("location")
         if location is None:
             raise RegistryError(
                 f"The registry {self.registry} began an upload to {repository} and did not say "
                 "where it goes (no Location). It does not keep to the distribution specification."
             )
-        target = f"{location}{'&' if '?' in location else '?'}{digest}"
-        await self._transport.request("PUT", target, expect=(201,), data=blob.data, headers=headers, scope=scope)
+        path = self._transport.path(location, at.uploads)
+        await request(
+            "PUT",
+            f"{path}{'&' if '?' in path else '?'}{digest}",
+            category="write",
+            expect=(201,),
+            data=blob.data,
+            fields=OCTETS,
+            credentials=at.scope,
+        )
 
     async def mount_blob(self, repository: str, source: str, digest: str) -> bool:
         """Let a repository have a blob of the repository ``source`` without its bytes; whether the registry did."""
-        url = self._url(self._container(repository).upload_blob_url())
-        query = f"mount={quote(digest, safe='')}&from={quote(source, safe='/')}"
-        scope = f"{_scope(repository)} repository:{source}:pull"
-        # 202: it began an upload instead, which is left to the registry to end.
-        answer = await self._transport.request("POST", f"{url}?{query}", expect=(201, 202), scope=scope)
+        answer = await self._transport.request(
+            "POST",
+            f"{self._repository(repository).uploads}?mount={digest}&from={quote(source, safe='/')}",
+            category="write",
+            expect=(201, 202),  # 202: it began an upload instead, which is left to the registry to end
+            credentials=self._mounting(repository, source),
+        )
         return answer.status == 201
 
     async def delete_blob(self, repository: str, digest: str) -> None:
         """Delete a blob; one that is not there is fine. RegistryError where the registry deletes none."""
-        url = self._url(self._container(repository).get_blob_url(digest))
+        at = self._repository(repository)
         try:
             answer = await self._transport.request(
-                "DELETE", url, expect=(200, 202, 204, 404, 405), scope=_scope(repository)
+                "DELETE",
+                at.blobs + digest,
+                category="delete",
+                expect=(200, 202, 204, 404, 405),
+                credentials=at.scope,
             )
         except RegistryError as error:
             raise RegistryError(
@@ -163,41 +214,53 @@ class RegistryClient:
 
     async def put_manifest(self, repository: str, reference: str, manifest: Content) -> bool:
         """Push by tag or digest; whether the registry will list it as a referrer of its subject."""
+        at = self._repository(repository)
         answer = await self._transport.request(
             "PUT",
-            self._url(self._container(repository).manifest_url(reference)),
+            at.manifests + reference,
+            category="write",
             expect=(201,),
             data=manifest.data,
-            headers={"Content-Type": manifest.descriptor.media_type},
-            scope=_scope(repository),
+            fields=_content_type(manifest.descriptor.media_type),
+            credentials=at.scope,
         )
-        return "OCI-Subject" in answer.headers
+        return b"oci-subject" in answer.fields
 
     async def head_manifest(self, repository: str, reference: str) -> str | None:
         """The digest that the registry states for a tag, None if there is no such manifest."""
         answer = await self._manifest("HEAD", repository, reference)
-        return None if answer.status == 404 else answer.headers.get("Docker-Content-Digest")
+        return None if answer.status == 404 else answer.header("docker-content-digest")
 
     async def get_manifest(self, repository: str, reference: str) -> Content | None:
         """The manifest as it is stored; its digest is computed from what came."""
         answer = await self._manifest("GET", repository, reference)
         if answer.status == 404:
             return None
-        return Content.of(answer.headers.get("Content-Type", IMAGE_MANIFEST), answer.body)
+        return Content.of(answer.header("content-type") or IMAGE_MANIFEST, answer.body)
 
     async def _manifest(self, method: str, repository: str, reference: str) -> Answer:
+        at = self._repository(repository)
+
+        def whole(answer: Answer) -> str | None:
+            named = reference if DIGEST.fullmatch(reference) else answer.header("docker-content-digest")
+            return None if answer.status == 404 or _is_of(answer.body, named) else f"sent what is not {quoted(named)}"
+
         return await self._transport.request(
             method,
-            self._url(self._container(repository).manifest_url(reference)),
+            at.manifests + reference,
+            category="read",
             expect=(200, 404),
-            headers={"Accept": f"{IMAGE_MANIFEST}, {IMAGE_INDEX}"},
-            scope=_scope(repository),
+            fields=MANIFESTS,
+            credentials=at.scope,
+            check=whole if method == "GET" else None,
         )
 
     async def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and its tags; one that is not there is fine."""
-        url = self._url(self._container(repository).manifest_url(digest))
-        answer = await self._transport.request("DELETE", url, expect=(200, 202, 404, 405), scope=_scope(repository))
+        at = self._repository(repository)
+        answer = await self._transport.request(
+            "DELETE", at.manifests + digest, category="delete", expect=(200, 202, 404, 405), credentials=at.scope
+        )
         if answer.status == 405:
             raise RegistryError(
                 f"The registry {self.registry} deletes no manifests (405). Allow deletion there, or start with an "
@@ -206,24 +269,24 @@ class RegistryClient:
 
     async def tags(self, repository: str) -> list[str] | None:
         """Every tag of a repository; None if there is no such repository."""
-        url = self._url(self._container(repository).tags_url())
-        pages = await self._pages(url, repository)
+        at = self._repository(repository)
+        pages = await self._pages(at.tags, at.scope, "read")
         return None if pages is None else [tag for page in pages for tag in page.get("tags") or ()]
 
     async def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
         """The descriptors of everything that has the manifest ``digest`` as its subject."""
         if self._referrers_api:
-            url = self._url(f"{self.registry}/v2/{repository}/referrers/{digest}")
-            pages = await self._pages(url, repository)
+            at = self._repository(repository)
+            path = at.referrers + digest
+            pages = await self._pages(path, at.scope, "list_referrers")
             if pages is not None:
-                return [entry for page in pages for entry in self._descriptors(page, url)]
+                return [entry for page in pages for entry in self._descriptors(page, path)]
         tag = _referrers_tag(digest)
         index = await self.get_manifest(repository, tag)
         if index is None:
             return []
         self._referrers_api = False  # nobody writes such a tag where there is the API
-        document = self._document(index.data, f"{repository}:{tag}")
-        return self._descriptors(document, f"{repository}:{tag}")
+        return self._descriptors(_document(index.data), f"{repository}:{tag}")
 
     async def put_referrers(self, repository: str, digest: str, entries: Iterable[dict[str, Any]]) -> None:
         """Write the list of referrers of ``digest`` where the registry keeps none itself.
@@ -234,51 +297,52 @@ class RegistryClient:
         index = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": list(entries)}
         await self.put_manifest(repository, _referrers_tag(digest), Content.of_json(IMAGE_INDEX, index))
 
-    async def _pages(self, url: str, repository: str) -> list[dict[str, Any]] | None:
+    async def _pages(self, path: str, scope: Scope | None, category: Category) -> list[dict[str, Any]] | None:
         """All pages of a list, following the links; None if there is no such list."""
         pages: list[dict[str, Any]] = []
-        following: URL | str | None = url
+        following: str | None = path
         seen: set[str] = set()
         while following is not None:
-            if str(following) in seen:
+            if following in seen:
                 raise RegistryError(
-                    f"The registry {self.registry} answered {url} with the same page again and again. It does not "
+                    f"The registry {self.registry} answered {path} with the same page again and again. It does not "
                     "keep to the distribution specification."
                 )
-            seen.add(str(following))
-            answer = await self._transport.request("GET", following, expect=(200, 404), scope=_scope(repository))
+            seen.add(following)
+            answer = await self._transport.request(
+                "GET", following, category=category, expect=(200, 404), credentials=scope, check=_is_list
+            )
             if answer.status == 404:
                 return None
-            pages.append(self._document(answer.body, following))
-            following = answer.next
+            document = _document(answer.body)
+            pages.append(document or {})
+            link = _NEXT.search(answer.header("link") or "")
+            following = self._transport.path(link[1], following) if link else None
         return pages
 
-    def _document(self, body: bytes, source: URL | str) -> dict[str, Any]:
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            document = None
-        if not isinstance(document, dict):
-            raise RegistryError(
-                f"The registry {self.registry} answered {source} with something that is not a JSON "
-                "object. It does not keep to the distribution specification, or is no registry."
-            )
-        return document
-
-    def _descriptors(self, index: dict[str, Any], source: str) -> list[dict[str, Any]]:
-        if problem := INDEX(index):
+    def _descriptors(self, index: dict[str, Any] | None, source: str) -> list[dict[str, Any]]:
+        if problem := fault(index) if index is None else INDEX(index):
             raise RegistryError(
                 f"The registry {self.registry} answered {source} with something that is not an index: {problem}. "
                 "It does not keep to the distribution specification."
             )
-        found: list[dict[str, Any]] = index.get("manifests") or []
+        found: list[dict[str, Any]] = (index or {}).get("manifests") or []
         return found
 
-    def _url(self, address: str) -> str:
-        return f"{self._scheme}://{address}"
+    def _parsed(self, repository: str) -> _Repository:
+        name = quote(Container(f"{self.registry}/{repository}").api_prefix, safe="/")
+        base = f"/v2/{name}"
+        return _Repository(
+            blobs=f"{base}/blobs/",
+            uploads=f"{base}/blobs/uploads/",
+            manifests=f"{base}/manifests/",
+            tags=f"{base}/tags/list",
+            referrers=f"{base}/referrers/",
+            scope=self._transport.scope(_scope(repository)),
+        )
 
 
-def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
+def own_registry(registry: str, allowed: Collection[str] = ()) -> Origin:
     """The origin of a registry that load may go to; UsageError for any other.
 
     ``allowed`` has the hosts of the stack's own registries, spelled as ``registry`` is.
@@ -287,14 +351,18 @@ def own_registry(registry: str, allowed: Collection[str] = ()) -> URL:
     if match is None or int(match["port"] or 0) > 65535 or len(match["host"]) > LONGEST_HOST:
         told = registry.rpartition("@")[2]  # somebody may have put a password before the host
         raise UsageError(f"{quoted(told)} is not the address of a registry. Give a host, or host:port.")
-    if is_loopback(match["host"]):
-        return URL(f"http://{registry}")
+    local = is_loopback(match["host"])
+    origin = Origin(
+        not local, match["host"].strip("[]").lower(), int(match["port"] or (80 if local else 443)), registry
+    )
+    if local:
+        return origin
     if public_host(registry):
         raise UsageError(
             f"The registry {named(registry)} is one that everybody shares: no place for load, name your own."
         )
     if registry in allowed:
-        return URL(f"https://{registry}")
+        return origin
     own = ", ".join(sorted(allowed)) or "none beside those on loopback"
     raise UsageError(
         f"The registry {named(registry)} is not one of this stack's registries ({own}), and load goes to no other. "
@@ -307,6 +375,34 @@ def _scope(repository: str) -> str:
     return f"repository:{repository}:pull,push,delete,metadata_read"
 
 
+@lru_cache(64)
+def _content_type(media_type: str) -> bytes:
+    return f"content-type: {media_type}\r\n".encode()
+
+
 def _referrers_tag(digest: str) -> str:
     """The tag of the list in the referrers tag schema (distribution spec 1.1)."""
     return digest.replace(":", "-")
+
+
+def _is_of(body: bytes, digest: str | None) -> bool:
+    """Whether a body is what its digest says; of one without a digest nothing is known."""
+    algorithm, _, expected = (digest or "").partition(":")
+    return algorithm not in ("sha256", "sha512") or hashlib.new(algorithm, body).hexdigest() == expected
+
+
+def _document(body: bytes) -> dict[str, Any] | None:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _is_list(answer: Answer) -> str | None:
+    if answer.status == 404 or _document(answer.body) is not None:
+        return None
+    return (
+        "answered with something that is not a JSON object; it does not keep to the distribution specification, or is "
+        "no registry"
+    )

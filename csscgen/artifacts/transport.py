@@ -1,81 +1,98 @@
-"""Requests to one registry that outlast what a busy registry does to them.
+"""Requests to one registry that outlast what a busy or a broken registry does to them.
 
-A registry under load answers 429 and sometimes 5xx, or drops a connection, and neither says anything
-about the request. Each request is therefore sent again: after the time that Retry-After names, or a
-jittered exponential back-off. Both are bounded, and what is left is a RegistryError. After a 429 no
-request is sent until the time is over, because the others would be refused too. After a 401 it is
-sent once more, with a new token. No redirect is followed and no other host is ever asked, whatever an
-answer says.
+A registry answers 429 or 5xx, drops a connection, hangs, cuts a body short or takes no token any more, and none of that
+says anything about the request. Each request is therefore sent again, which is safe for all that a registry is asked:
+
+- after a 429, when Retry-After is over, within ``patience`` seconds that a request waits for that in all;
+- after what is transient, with a jittered exponential back-off, within ``budget`` seconds since the first failure; a
+  registry that has never given an answer of use is given up sooner, as its address may be wrong;
+- after a 401 with another token, a few times.
+
+What is left is a RegistryError. No redirect is followed and no other host is ever asked, whatever an answer says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
+import ssl
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
+from urllib.parse import urljoin, urlsplit
 
-import aiohttp
 import orjson
-from multidict import CIMultiDictProxy
-from yarl import URL
 
-from csscgen.artifacts.logins import Logins, LoginSource
+from csscgen.artifacts.connections import TIMEOUT, Answer, Connections, LostError, Origin
+from csscgen.artifacts.logins import Credentials, Logins, LoginSource, Scope
+from csscgen.artifacts.pacing import Pacer
 from workloads.errors import RegistryError, brief, quoted
+from workloads.registries import Category, Limit
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504})
-ATTEMPTS = 6
-"""How often a request is sent before transient failures are final; 429 does not count as one."""
+BUDGET = 60.0
+"""Seconds since its first failure in which a request is sent again."""
+ATTEMPTS = 5
+"""How often it is sent at least, however long each takes."""
+FIRST_BUDGET = 5.0
+FIRST_ATTEMPTS = 3
+"""The same for a registry that has never answered."""
+REFUSALS = 5
+"""Answers 401 to one request, each with another token, before that is final."""
 BACKOFF = (0.1, 5.0)
 """Seconds before the first repetition, doubled for each further one, and the most."""
-TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_TARGET = re.compile(r"[!-~]+")
 
 
 @dataclass
 class Traffic:
-    """What a transport has done so far."""
+    """What a transport has done so far. Seconds are those of all requests together, which wait at the same time."""
 
     requests: int = 0
     """Requests sent, repetitions included."""
     retries: int = 0
-    """Repetitions because of a 5xx answer or a connection that failed."""
+    """Repetitions because of a 5xx answer, or one that was none, or a connection that failed."""
     throttled: int = 0
     """Answers 429."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-    next: URL | None
-    """The next page, where the answer names one (RFC 8288)."""
+    paced_s: float = 0.0
+    """Waited for the client's own token buckets."""
+    throttled_s: float = 0.0
+    """Waited for the end of a 429."""
 
 
 class Transport:
-    """At most ``concurrency`` requests at a time to the registry at ``base``, an origin.
+    """At most ``concurrency`` requests at a time to the registry at ``origin``; an async context manager.
 
-    ``patience`` is how long one request waits in all, in seconds, before it is given up; ``logins`` are for a
-    registry that asks for one.
+    ``logins`` are those who ask, in turn, and ``limits`` what the registry admits. ``timeout`` is for one attempt
+    without the time for its body, in seconds.
     """
 
-    def __init__(self, base: URL, *, concurrency: int, patience: float, logins: Sequence[LoginSource] = ()) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        concurrency: int,
+        patience: float,
+        budget: float = BUDGET,
+        timeout: float = TIMEOUT,
+        logins: Sequence[LoginSource] = (),
+        limits: Mapping[Category, Limit] | None = None,
+    ) -> None:
         self.traffic = Traffic()
-        self._base = base
+        self._origin = origin
         self._patience = patience
-        self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(concurrency)
-        self._logins = Logins(base, logins[0], self._ask) if logins else None
-        self._open_at = 0.0  # by time.monotonic(): no request is sent before
+        self._budget = budget
+        self._connections = Connections(origin, most=concurrency, timeout=timeout)
+        self._logins = Logins(origin, logins, self._ask) if logins else None
+        self._pacer = Pacer(limits, len(logins))
+        self._answered = False
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=self._concurrency)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT)
         return self
 
     async def __aexit__(
@@ -84,126 +101,136 @@ class Transport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        await self._connections.close()
+
+    def scope(self, *scopes: str) -> Scope | None:
+        """The credentials for requests that need these scopes; to be kept, as it has their tokens."""
+        return Scope(self._logins, scopes) if self._logins else None
 
     async def request(
         self,
         method: str,
-        target: URL | str,
+        target: str,
         *,
+        category: Category,
         expect: Collection[int],
         data: bytes = b"",
-        headers: dict[str, str] | None = None,
-        scope: str = "",
+        fields: bytes = b"",
+        credentials: Credentials | None = None,
+        check: Callable[[Answer], str | None] | None = None,
     ) -> Answer:
-        """The first answer whose status is one of ``expect``; RegistryError if there is none.
+        """The first answer whose status is one of ``expect`` and that passes ``check``; RegistryError if there is none.
 
-        ``scope`` is what a token for the request has to cover, where the registry wants one.
+        ``target`` is a path with its query, ``fields`` header lines, each with its CRLF. ``check`` says what is wrong
+        with an answer, as the end of a sentence that begins with the registry.
         """
-        url = self._address(target)
-        if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
-            raise RegistryError(
-                f"The registry {self._base.authority} sent the request {method} on to the host "
-                f"{url.authority}. Nothing but the stack's own registry is asked; check its address."
-            )
-        async with self._slots:
-            return await self._send(method, url, expect, data, headers or {}, scope)
-
-    async def _ask(self, url: URL, headers: dict[str, str]) -> bytes:
-        """A request for a token, within the slot of the request that needs it."""
-        return (await self._send("GET", url, (200,), b"", headers, None)).body
-
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        expect: Collection[int],
-        data: bytes,
-        headers: dict[str, str],
-        scope: str | None,
-    ) -> Answer:
-        """``scope`` is None for a request that needs no token."""
-        logins = self._logins if scope is not None else None
-        renewed = False
-        waited = 0.0
-        failures = 0
+        waited = began = 0.0
+        failures = refusals = 0
+        new = False
         while True:
-            waited += await self._wait_open(f"{method} {url.path}", waited)
-            token = await logins.token(scope or "") if logins else None
-            bearer = {"Authorization": f"Bearer {token}"} if token else {}
+            who = self._pacer.take(category)
+            if who is None:
+                who, waited = await self._turn(category, f"{method} {target}", waited)
+            sent: bytes | None = b""
+            if credentials is not None and (sent := credentials.known(who)) is None:
+                sent = await credentials.fetch(who)
+            self.traffic.requests += 1
+            delay = None
             try:
-                answer = await self._exchange(method, url, data, {**headers, **bearer})
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                answer = await self._connections.request(method, target, fields + (sent or b""), data, new=new)
+            except ssl.SSLCertVerificationError as error:
+                raise self._failure(f"{method} {target}", f"the connection failed ({brief(error)})") from None
+            except OSError as error:
                 reason = f"the connection failed ({brief(error)})"
-                delay = None
-            else:
-                if answer.status in expect:
-                    return answer
-                reason = f"it answered {answer.status}{_told(answer.body)}"
-                delay = _retry_after(answer.headers.get("Retry-After"))
-                if answer.status == 429:
-                    self.traffic.throttled += 1
-                    self._open_at = max(self._open_at, time.monotonic() + (delay or _backoff(1)))
+                new = isinstance(error, LostError) and error.stale
+                if new:
+                    self.traffic.retries += 1
                     continue
-                if answer.status == 401 and logins and not renewed:
-                    renewed = logins.refused(scope or "", token, answer.headers.get("WWW-Authenticate", ""))
-                    if renewed:
+            else:
+                new = False
+                if answer.status in expect:
+                    problem = check(answer) if check is not None else None
+                    if problem is None:
+                        self._answered = True
+                        return answer
+                    reason = f"it {problem}"
+                else:
+                    reason = f"it answered {answer.status}{_told(answer.body)}"
+                    delay = _retry_after(answer.header("retry-after"))
+                    if answer.status == 429:
+                        self.traffic.throttled += 1
+                        self._pacer.refused(category, who, _backoff(1) if delay is None else delay)
                         continue
-                if answer.status == 401 and not self._logins:
-                    reason += "; it asks for a login, and there is none for it"
-                if answer.status not in TRANSIENT:
-                    raise self._failure(f"{method} {url.path}", reason)
+                    if answer.status == 401 and credentials is not None:
+                        refusals += 1
+                        challenge = answer.header("www-authenticate") or ""
+                        if credentials.refused(who, sent or b"", challenge) and refusals < REFUSALS:
+                            await asyncio.sleep(_backoff(refusals - 1) if refusals > 1 else 0)
+                            continue
+                        reason += f", {refusals} times" if refusals > 1 else ""
+                    elif answer.status == 401:
+                        reason += "; it asks for a login, and there is none for it"
+                    if answer.status not in TRANSIENT:
+                        raise self._failure(f"{method} {target}", reason)
             failures += 1
-            pause = delay or _backoff(failures)
-            if failures == ATTEMPTS or waited + pause > self._patience:
-                raise self._failure(f"{method} {url.path}", f"after {failures} attempts {reason}")
+            now = time.monotonic()
+            began = began or now
+            pause = self._pause(failures, now - began, delay)
+            if pause is None:
+                raise self._failure(f"{method} {target}", f"after {failures} attempts {reason}")
             self.traffic.retries += 1
-            waited += pause
             await asyncio.sleep(pause)
 
-    async def _exchange(self, method: str, url: URL, data: bytes, headers: dict[str, str]) -> Answer:
-        self.traffic.requests += 1
-        async with self._session.request(
-            method, url, data=data or None, headers=headers, allow_redirects=False
-        ) as response:
-            try:
-                link = response.links.get("next")
-            except ValueError:
-                raise self._no_address(response.headers.get("Link")) from None
-            following = URL(link["url"]) if link is not None else None
-            return Answer(response.status, response.headers, await response.read(), following)
-
-    def _address(self, target: URL | str) -> URL:
+    def path(self, target: str, base: str = "/") -> str:
+        """What an answer to a request of ``base`` points to, as a path. RegistryError if it is on another host."""
+        origin = self._origin
         try:
-            url = self._base.join(target if isinstance(target, URL) else URL(target, encoded=True))
-            assert url.port != 0  # which is where a port that is none is found out
+            if not _TARGET.fullmatch(target):
+                raise ValueError
+            url = urlsplit(urljoin(f"{origin}{base}", target))
+            port = url.port if url.port is not None else (443 if url.scheme == "https" else 80)
         except ValueError:
-            raise self._no_address(target) from None
-        return url
+            raise RegistryError(
+                f"The registry {origin.authority} sent a request on to {quoted(target)}, which is no address. "
+                "It does not keep to the distribution specification, or is no registry."
+            ) from None
+        if (url.scheme, url.hostname, port) != ("https" if origin.tls else "http", origin.host, origin.port):
+            raise RegistryError(
+                f"The registry {origin.authority} sent a request on to the host {quoted(url.netloc)}. Nothing but the "
+                "stack's own registry is asked; check its address."
+            )
+        return f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
 
-    def _no_address(self, target: object) -> RegistryError:
-        return RegistryError(
-            f"The registry {self._base.authority} sent a request on to {quoted(str(target))}, which is no address. "
-            "It does not keep to the distribution specification, or is no registry."
-        )
+    async def _ask(self, path: str, credentials: Credentials) -> Answer:
+        return await self.request("GET", path, category="oauth", expect=(200,), credentials=credentials)
 
-    async def _wait_open(self, what: str, waited: float) -> float:
-        """Wait until the registry admits requests again; the seconds that it took."""
+    async def _turn(self, category: Category, what: str, waited: float) -> tuple[int, float]:
+        """Wait until a request may be sent; by whom, and the seconds that it has waited for the end of 429s in all."""
+        closed = self._pacer.opens(category)
+        if waited + closed > self._patience:
+            raise self._failure(
+                what,
+                f"it answers 429 and would keep this request waiting for more than {self._patience:.0f} seconds. Seed "
+                "fewer images at once, or choose a larger registry",
+            )
         started = time.monotonic()
-        while (delay := self._open_at - time.monotonic()) > 0:
-            if waited + (time.monotonic() - started) + delay > self._patience:
-                raise self._failure(
-                    what,
-                    f"it answers 429 and would keep this request waiting for more than "
-                    f"{self._patience:.0f} seconds. Seed fewer images at once, or choose a larger "
-                    "registry",
-                )
-            # Spread out, so that those who wait do not all come at the same instant.
-            await asyncio.sleep(delay + random.uniform(0, min(delay, 0.5)))
-        return time.monotonic() - started
+        who = await self._pacer.turn(category)
+        seconds = time.monotonic() - started
+        closed = min(closed, seconds)
+        self.traffic.throttled_s += closed
+        self.traffic.paced_s += seconds - closed
+        return who, waited + closed
+
+    def _pause(self, failures: int, elapsed: float, delay: float | None) -> float | None:
+        """Seconds before a request that has failed is sent again; None if that is too late."""
+        least, budget = ATTEMPTS, self._budget
+        if not self._answered:
+            least, budget = FIRST_ATTEMPTS, min(FIRST_BUDGET, budget)
+        pause = _backoff(failures) if delay is None else delay
+        return None if failures >= least and elapsed + pause > budget else min(pause, budget)
 
     def _failure(self, what: str, reason: str) -> RegistryError:
-        return RegistryError(f"The registry {self._base.authority} failed at {what}: {reason}.")
+        return RegistryError(f"The registry {self._origin.authority} failed at {what.partition('?')[0]}: {reason}.")
 
 
 def _backoff(failures: int) -> float:

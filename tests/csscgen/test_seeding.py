@@ -114,7 +114,8 @@ def test_on_azure_a_registry_that_takes_no_login_is_told(there: World):
     on_azure(there, vault)
 
     async def refuse(_request: web.Request) -> web.Response:
-        return web.Response(status=401)
+        challenge = f'Bearer realm="http://{there.registry.host}/oauth2/token",service="x"'
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
 
     there.registry.fault = refuse
     with pytest.raises(RegistryError, match="takes no login of the identity that Azure knows you by"):

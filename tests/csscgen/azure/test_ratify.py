@@ -45,7 +45,7 @@ def test_ratify_accepts_what_the_vault_signed_and_the_exchanged_login_pushed(tmp
         running(argv, f"http://{host}/metrics", tmp_path / "log"),
         VaultSigner(certificate, Credential(), transport=vault.transport()) as signer,
     ):
-        login = registries.login(host, Credential(aad_token))
+        login = registries.EntraLogin(host, Credential(aad_token))
         images = ImageSet(containers=2, signatures=3)
         waiter = Path(binary("waiter"))
         report = asyncio.run(seed([images], Target(host, logins=[login]), signer=signer, waiter=waiter))

@@ -10,8 +10,8 @@ from aiohttp import web
 from azure.identity import CredentialUnavailableError
 
 from csscgen.artifacts.client import RegistryClient
-from csscgen.artifacts.logins import Login
-from csscgen.azure.registries import SCOPE, USER, login
+from csscgen.artifacts.logins import TOKEN_USER, Login
+from csscgen.azure.registries import SCOPE, EntraLogin
 from infra.local.registry.access import Access
 from infra.local.registry.identities import Identity
 from infra.local.registry.service import Registry
@@ -37,11 +37,12 @@ class Acr(Emulated):
 async def test_a_token_of_azure_becomes_a_login(tmp_path):
     who = Credential()
     async with Acr(tmp_path) as there:
-        made = await asyncio.to_thread(login, there.host, who, tenant="a-tenant")
-        async with RegistryClient(there.host, logins=[made]) as client:
+        source = EntraLogin(there.host, who, tenant="a-tenant")
+        async with RegistryClient(there.host, logins=[source]) as client:
             await client.upload_blob("one", BLOB)
             assert await client.blob_exists("one", BLOB.descriptor.digest)
-    assert (made.user, who.scopes) == (USER, [SCOPE])
+        made = await source.login()
+    assert (made.user, who.scopes) == (TOKEN_USER, [SCOPE])
     assert TOKEN not in made.password and made.password not in repr(made)
 
 
@@ -50,7 +51,7 @@ async def test_an_identity_that_the_registry_does_not_know_is_told(tmp_path):
     stranger = "somebody-else-s-token"
     async with Acr(tmp_path) as there:
         with pytest.raises(RegistryError, match="it answered 401. Give it AcrPush on the registry") as raised:
-            await asyncio.to_thread(login, there.host, Credential(stranger))
+            await EntraLogin(there.host, Credential(stranger)).login()
     assert stranger not in str(raised.value)
 
 
@@ -61,14 +62,14 @@ class NoCredential(Credential):
 
 def test_without_a_login_to_azure_the_registry_is_not_asked():
     with pytest.raises(AzureError, match="logging in to the registry 127.0.0.1:9: no login to it works"):
-        login("127.0.0.1:9", NoCredential())
+        asyncio.run(EntraLogin("127.0.0.1:9", NoCredential()).login())
 
 
 @pytest.mark.parametrize("host", ["own.azurecr.example", "mcr.microsoft.com", "user@own.azurecr.example"])
 def test_a_token_goes_to_registries_of_the_stack_only(host):
     who = Credential()
     with pytest.raises(UsageError):
-        login(host, who, allowed=["other.azurecr.example", "mcr.microsoft.com"])
+        EntraLogin(host, who, allowed=["other.azurecr.example", "mcr.microsoft.com"])
     assert not who.scopes
 
 
@@ -82,7 +83,7 @@ async def test_an_answer_that_is_no_token_is_told(body):
 
     async with Exchange(fault) as registry:
         with pytest.raises(RegistryError, match="something that is no refresh token") as raised:
-            await asyncio.to_thread(login, registry.host, Credential())
+            await EntraLogin(registry.host, Credential()).login()
     assert TOKEN not in str(raised.value)
 
 
@@ -97,10 +98,10 @@ async def test_a_busy_registry_is_waited_for_and_a_broken_one_is_told():
         return web.Response(status=404, text=TOKEN)
 
     async with Exchange(busy) as registry:
-        assert await asyncio.to_thread(login, registry.host, Credential()) == Login(USER, "good")
+        assert await EntraLogin(registry.host, Credential()).login() == Login(TOKEN_USER, "good")
     async with Exchange(broken) as registry:
         with pytest.raises(RegistryError, match="failed at POST /oauth2/exchange: it answered 404") as raised:
-            await asyncio.to_thread(login, registry.host, Credential())
+            await EntraLogin(registry.host, Credential()).login()
     assert TOKEN not in str(raised.value)
 
 
