@@ -57,6 +57,10 @@ class ImageSet:
             for number, extra in enumerate(self.extras)
         ]
 
+    def extra(self, kind: str | None) -> Extra | None:
+        """The extra referrer that an attachment of a kind is, ``extra-<which>-<copy>``; None for any other kind."""
+        return self.extras[int(kind.split("-")[1])] if kind is not None and kind.startswith("extra-") else None
+
     def references(self, host: str) -> Iterator[str]:
         """The image references, ``host/repository:tag``, in the order of the containers."""
         return (f"{host}/{self.repository}:{tag}" for tag in self.tags)

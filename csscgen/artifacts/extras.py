@@ -36,7 +36,8 @@ def kinds(images: ImageSet, tag: str) -> list[str]:
 
 def extra(kind: str, images: ImageSet, tag: str, subject: Descriptor) -> Attachment:
     """The extra of a kind for the image of a tag, whose manifest is ``subject``."""
-    wanted = images.extras[int(kind.split("-")[1])]
+    wanted = images.extra(kind)
+    assert wanted is not None
     name = f"{images.repository}:{tag}"
     stream = hashlib.shake_256(f"{images.seed}/{name}/{kind}".encode())
     make = _DOCUMENTS.get(wanted.artifact_type)

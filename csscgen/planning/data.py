@@ -58,7 +58,8 @@ class Limits:
     arm: Arm
     kubernetes: Scalability
     etcd_bytes: int
-    vault_signatures_per_second: float
+    vault_signatures_per_second: Mapping[str, float]
+    """By signature algorithm."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,13 @@ class Model:
     cluster_verification_seconds: float
     cluster_pods_per_second: float
     gatekeeper_cores: int
-    manifests_per_second: float
+    layer_bytes: int
+    config_bytes: int
+    signature_bytes: Mapping[str, int]
+    entry_bytes: int
+    index_bytes: int
+    local_requests_per_second: float
+    requests_per_second: float
     provision_seconds: float
     remove_seconds: float
     bytes_per_pod: int
@@ -127,7 +134,9 @@ def limits() -> Limits:
         arm=Arm(**content["arm"]),
         kubernetes=Scalability(**content["kubernetes"]),
         etcd_bytes=content["etcd"]["bytes"],
-        vault_signatures_per_second=content["key_vault"]["signatures_per_10_seconds"] / 10,
+        vault_signatures_per_second={
+            algorithm: count / 10 for algorithm, count in content["key_vault"]["signatures_per_10_seconds"].items()
+        },
     )
 
 

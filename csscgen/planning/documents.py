@@ -16,6 +16,13 @@ def as_document(planned: Planned) -> dict[str, Any]:
     document["registries"] = [{"region": region, "size": size} for region, size in planned.registries]
     document["served"] = [_serving(each) for each in planned.served]
     document["seeded"] = [_serving(each) for each in planned.seeded]
+    del document["seeding_seconds"], document["signing_seconds"]
+    if planned.seeding:
+        document["seeding"] |= {
+            "requests": asdict(planned.seeding.requests),
+            "unhindered_seconds": round(planned.seeding_seconds, 1),
+            "signing_seconds": round(planned.signing_seconds, 1),
+        }
     document["thresholds"] = [{**asdict(row), "exceeded": row.exceeded} for row in planned.thresholds]
     document["expected_seconds"] = round(planned.expected_seconds, 1)
     return document

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from csscgen.planning import azure, scalability
+from csscgen.planning.abilities import abilities
+from csscgen.planning.bodies import Bodies
 from csscgen.planning.cautions import warnings
 from csscgen.planning.data import machine, model
 from csscgen.planning.objects import Nodes, nodes, objects
@@ -15,7 +17,8 @@ from csscgen.planning.problems import problems
 from csscgen.planning.pulls import pulls
 from csscgen.planning.quantities import quantity
 from csscgen.planning.requests import Requests, gatekeepers, login, of_run, verifications
-from csscgen.planning.seeding import seeding
+from csscgen.planning.seeded import Pace, seeded, unhindered_seconds, vault_signatures_per_second
+from csscgen.planning.seeding import Seeding, seeding
 from csscgen.planning.serving import Demand, Serving, Who, serve
 from infra.settings import Settings
 from workloads import registries
@@ -38,7 +41,8 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
     if shared is None:
         return planned
     made, placed = objects(settings), nodes(settings)
-    prepared = seeding(settings, shared)
+    prepared = seeding(settings.plan.image_sets, abilities(shared), Bodies(shared.signing.algorithm))
+    pace = _pace(shared)
     asked = _asked(settings, shared, placed, cores or os.cpu_count() or 1)
     by_whom: dict[Who, Requests] = {"Ratify": asked.run}
     if asked.pulls:
@@ -50,7 +54,9 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
         asked=asked,
         served=_served(settings, shared, by_whom, asked.demand),
         seeding=prepared,
-        seeded=_served(settings, shared, {"seeding": prepared.requests}, Demand(prepared.unhindered_seconds)),
+        seeded=tuple(_seeded(settings, shared, prepared, pace)),
+        seeding_seconds=unhindered_seconds(prepared, pace),
+        signing_seconds=pace.signing_seconds(prepared),
         thresholds=tuple(scalability.thresholds(settings, made, placed)),
         etcd_bytes=scalability.etcd_bytes(settings, made),
     )
@@ -60,7 +66,7 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
             planned,
             quotas=tuple(azure.quotas(settings, placed)),
             throttles=azure.throttles(settings, placed),
-            cost=azure.cost(settings, shared, placed, made.attachments, planned.expected_seconds),
+            cost=azure.cost(settings, shared, placed, prepared.signatures, planned.expected_seconds),
         )
     planned = replace(planned, problems=tuple(problems(planned, settings, shared)))
     return replace(planned, warnings=tuple(warnings(planned, settings, shared)))
@@ -69,11 +75,27 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
 def _served(settings: Settings, shared: Settings, asked: Mapping[Who, Requests], demand: Demand) -> tuple[Serving, ...]:
     """A load under each set of limits that there is."""
     challenges = registries.sizes()[settings.registry.size].charge_challenges
-    identities = login(settings, shared).asked
+    identities = int(abilities(shared).login)
     return tuple(
         serve(name, row, asked, demand, challenges=challenges, identities=identities)
         for name, row in _limits(settings, shared).items()
     )
+
+
+def _seeded(settings: Settings, shared: Settings, prepared: Seeding, pace: Pace) -> Iterator[Serving]:
+    """The seeding under each set of limits that there is."""
+    challenges = registries.sizes()[settings.registry.size].charge_challenges
+    identities = int(abilities(shared).login)
+    for name, row in _limits(settings, shared).items():
+        yield seeded(name, row, prepared, pace, identities=identities, challenges=challenges)
+
+
+def _pace(shared: Settings) -> Pace:
+    """How fast images are seeded to a registry that throttles nobody."""
+    if shared.registry_kind == "acr":
+        return Pace(model().requests_per_second, vault_signatures_per_second(shared.signing.algorithm))
+    local = shared.platform == "local"
+    return Pace(model().local_requests_per_second if local else model().requests_per_second)
 
 
 def _asked(settings: Settings, shared: Settings, placed: Nodes, cores: int) -> Asked:
@@ -87,7 +109,7 @@ def _asked(settings: Settings, shared: Settings, placed: Nodes, cores: int) -> A
         workloads=settings.scenario.shards,
     )
     return Asked(
-        login=login(settings, shared),
+        login=login(shared),
         verifications=found,
         run=of_run(settings, shared, unhindered),
         pulls=pulls(settings, shared, placed),

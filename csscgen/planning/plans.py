@@ -56,6 +56,10 @@ class Planned:
     """The run, under each set of limits that there is; the verdict goes by the first."""
     seeding: Seeding | None = None
     seeded: tuple[Serving, ...] = ()
+    seeding_seconds: float = 0.0
+    """Where no registry throttles it."""
+    signing_seconds: float = 0.0
+    """That the key vault alone takes."""
     thresholds: tuple[scalability.Threshold, ...] = ()
     api: scalability.ApiLoad | None = None
     etcd_bytes: int | None = None
@@ -75,7 +79,7 @@ class Planned:
         """Seeding and the run together, by the limits that the verdict goes by."""
         if self.seeding is None:
             return 0.0
-        seeding = self.seeded[0].expected_seconds if self.seeded else self.seeding.unhindered_seconds
+        seeding = self.seeded[0].expected_seconds if self.seeded else self.seeding_seconds
         return self.run_seconds + seeding
 
     @property

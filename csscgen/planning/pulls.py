@@ -35,7 +35,7 @@ def pulls(settings: Settings, shared: Settings, nodes: Nodes) -> Pulls | None:
     sets = min(len(plan.image_sets), max(1, nodes.most_pods_per_node))
     images = sets * plan.containers
     filled = min(nodes.load, settings.replicas)
-    how = login(settings, shared)
+    how = login(shared)
     of_image = Requests(read=READS_PER_IMAGE)
     of_node = Requests(read=READS_PER_NODE)
     if how.asked:

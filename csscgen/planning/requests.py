@@ -10,10 +10,11 @@ disk, exchanges a token of Entra ID for one of ACR's as well (pkg/referrerstore/
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from math import ceil
 
 from csscgen.artifacts.negatives import attachments
+from csscgen.planning.abilities import Abilities, abilities
 from csscgen.planning.data import model
 from infra.settings import Settings
 from workloads.naming import ImageSet
@@ -83,14 +84,9 @@ class Verifications:
     """Tags that mutation makes digests of."""
 
 
-def login(settings: Settings, shared: Settings) -> Login:
+def login(shared: Settings) -> Login:
     """How Ratify logs in to the registry of a shared stack."""
-    kind = shared.registry_kind
-    if kind == "acr":
-        return Login(asked=True, exchanged=True)
-    if kind == "existing":
-        return Login(asked=shared.registry.credentials is not None)
-    return Login(asked=kind == "emulator" and shared.registry.login)
+    return Login(asked=abilities(shared).login, exchanged=shared.registry_kind == "acr")
 
 
 def verifications(settings: Settings, seconds: float) -> Verifications:
@@ -121,16 +117,17 @@ def verifications(settings: Settings, seconds: float) -> Verifications:
 def of_run(settings: Settings, shared: Settings, seconds: float) -> Requests:
     """What Ratify asks the registry for in a run of so many seconds, if nothing is asked twice for want of an answer.
 
-    Counted for genuine images: of the negative ones only those without attachments cost less.
+    Counted for genuine images: of the negative ones only those without attachments cost less. What else is attached to
+    an image costs nothing but longer lists.
     """
     found = verifications(settings, seconds)
-    how = login(settings, shared)
-    count = sum(max(0, n) for n in attachments(ImageSet(1, settings.scenario.signatures), "1").values())
-    pages = max(1, ceil(count / shared.registry.referrersPage)) if shared.registry_kind == "emulator" else 1
-    fallback = int(not _has_referrers_api(shared))
+    how = login(shared)
+    can = abilities(shared)
+    count = settings.scenario.signatures
     heads = _heads(settings, found, count)
-    reads = heads + found.downloads * 2 * count + found.at_registry * fallback + found.resolved_tags
-    lists = found.at_registry * pages
+    fallback = 0 if can.referrers_api else found.at_registry
+    reads = heads + found.downloads * 2 * count + fallback + found.resolved_tags
+    lists = round(found.at_registry * _pages(settings, can))
     plain = Requests(read=reads, list_referrers=lists)
     if not how.asked:
         return plain
@@ -187,6 +184,10 @@ def gatekeepers(settings: Settings) -> int:
     return 1 if settings.platform == "local" else settings.gatekeeper.replicas
 
 
-def _has_referrers_api(shared: Settings) -> bool:
-    kind = shared.registry_kind
-    return kind == "acr" or kind == "existing" or (kind == "emulator" and shared.registry.referrersApi)
+def _pages(settings: Settings, can: Abilities) -> float:
+    """Requests that a list of an image's referrers takes, on average: what Ratify has no verifier for is listed too."""
+    if not can.referrers_api:
+        return 1.0
+    images = replace(settings.plan.images(0), variant=None)
+    listed = (sum(attachments(images, tag).values()) for tag in images.tags)
+    return sum(max(1, ceil(count / can.referrers_page)) for count in listed) / images.containers

@@ -1,80 +1,204 @@
-"""What seeding sends to the registry, counted from csscgen/artifacts/seeder.py for a registry that has none of it.
+"""What seeding sends to a registry, counted from csscgen/artifacts/{seeder,pushing,verifying}.py.
 
-Writes: the blobs that the images of a repository share, a manifest per image, and per attachment a blob and a manifest.
-A blob takes one request where the registry takes it whole and it is small, which the emulator does, else two; ACR is
-taken to want two. Reads: each of these is asked for before it is pushed, as far as it has a name, and read back.
+Per repository its tags are listed, and the blobs that its images share are brought: pushed to the first repository that
+needs them, mounted from there in all others. Per image whose tag is not listed there is its manifest, per attachment a
+blob and a manifest, and one list of them where the registry has no referrers API. Of images that the journal knows to
+be complete nothing is sent. Then each image is asked for, with the list of what is attached to it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from math import ceil
 
 from csscgen.artifacts.negatives import RECIPES, attachments
-from csscgen.planning.data import limits, model
+from csscgen.planning.abilities import Abilities
+from csscgen.planning.bodies import Bodies
 from csscgen.planning.requests import Requests
-from infra.settings import Settings
+from workloads.naming import ImageSet
+from workloads.negatives import REFUSED_SIGNERS
+
+CONCURRENCY = 32
+"""Images at a time (csscgen/artifacts/client.py)."""
+SINGLE_POST_LIMIT = 64 * 1024
+"""Bytes of a blob beyond which it always takes two requests (csscgen/artifacts/client.py)."""
+
+Counts = Mapping[str | None, int]
+"""What is attached to an image, by kind."""
 
 
 @dataclass(frozen=True)
 class Seeding:
     """The preparation of a registry."""
 
+    repositories: int
     images: int
     attachments: int
+    """Signatures, what negative images have in their place, and extra referrers."""
+    signatures: int
+    """Of the attachments that are missing: those that the genuine signer signs."""
     manifests: int
-    requests: Requests
-    unhindered_seconds: float
-    """Where nothing throttles: a guess for ACR."""
+    """Of images and attachments, as far as they are missing."""
+    bytes: int
+    """That are pushed, headers not counted; of signatures an estimate."""
+    pushing: Requests
+    checking: Requests
+    """After all is pushed."""
+
+    @property
+    def requests(self) -> Requests:
+        """All of them."""
+        return self.pushing + self.checking
 
 
-def seeding(settings: Settings, shared: Settings) -> Seeding:
-    """What a seeding of an empty registry takes."""
-    blob = 1 if shared.registry_kind == "emulator" else 2
-    total = Requests()
-    images = attached = 0
-    for each in settings.plan.image_sets:
-        counts = attachments(each, each.tags[0])
-        count = sum(counts.values())
-        deleted = sum(n for kind, n in counts.items() if RECIPES[kind].blob_deleted)
-        blobs = 3 if each.signatures else 2
-        small = blobs - 1  # all but the layer
-        of_repository = Requests(read=2 * blobs, write=small * blob + 2)
-        fallback = bool(count) and not _lists_referrers(shared)
-        listings = 1 + (max(1, ceil(count / _page(shared))) if count and not fallback else 0)
-        of_image = Requests(
-            # To push: the tag; to read back: the image, and each attachment's manifest and blob. Where a blob has to be
-            # lacking, its manifest is read and the blob looked for once more.
-            read=2 + 2 * count + 2 * deleted + (2 if fallback else 0),
-            write=1 + count * (blob + 1) + int(fallback),
-            list_referrers=listings,
-            delete=deleted,
-        )
-        total += of_repository + of_image.times(each.containers)
-        images += each.containers
-        attached += count * each.containers
-    if _wants_login(shared):
-        # The first request is refused, and a token is good for a whole repository.
-        total += Requests(oauth=len(settings.plan.image_sets), read_challenges=1)
-    manifests = images + attached
-    seconds = manifests / model().manifests_per_second
-    if shared.registry_kind == "acr":
-        seconds = max(seconds, attached / limits().vault_signatures_per_second)
-    return Seeding(images, attached, manifests, total, seconds)
+def seeding(
+    sets: Iterable[ImageSet], can: Abilities, bodies: Bodies, *, identities: int = 1, complete: int = 0
+) -> Seeding:
+    """A seeding of these sets by so many identities; the first ``complete`` images are there, and in the journal.
 
-
-def _page(shared: Settings) -> int:
-    """Referrers on a page; of ACR's nothing is published, and the lists are short."""
-    return shared.registry.referrersPage if shared.registry_kind == "emulator" else 100
-
-
-def _lists_referrers(shared: Settings) -> bool:
-    return shared.registry_kind != "distribution" and (
-        shared.registry_kind != "emulator" or shared.registry.referrersApi
+    The tokens of several identities are an estimate, as is what a repository costs of which a part is there: who asks
+    for what is decided as it goes.
+    """
+    sets = list(dict.fromkeys(sets))
+    blobs = _Blobs(can, bodies)
+    anything = any(_attaches(images) for images in sets)
+    parts = []
+    for images in sets:
+        there = min(complete, images.containers)
+        complete -= there
+        parts.append(_of_set(images, there, can, bodies, blobs, identities, anything))
+    first = {images.repository for images, _ in islice(((s, tag) for s in sets for tag in s.tags), CONCURRENCY)}
+    # Whoever asks before the first answer is there does so without a token.
+    refused = Requests(read_challenges=len(first)) if can.login else Requests()
+    return Seeding(
+        repositories=len(sets),
+        images=sum(images.containers for images in sets),
+        attachments=sum(part.attachments for part in parts),
+        signatures=sum(part.signatures for part in parts),
+        manifests=sum(part.manifests for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        pushing=sum((part.pushing for part in parts), refused),
+        checking=sum((part.checking for part in parts), Requests()),
     )
 
 
-def _wants_login(shared: Settings) -> bool:
-    if shared.registry_kind == "existing":
-        return shared.registry.credentials is not None
-    return shared.registry_kind == "acr" or (shared.registry_kind == "emulator" and shared.registry.login)
+def _of_set(
+    images: ImageSet, there: int, can: Abilities, bodies: Bodies, blobs: _Blobs, identities: int, anything: bool
+) -> Seeding:
+    """The part of one set, whose first images are ``there``. ``anything`` says whether any set has attachments."""
+    all_of_it = _combinations(images, 0)
+    lacking = _combinations(images, there)
+    brought = blobs.bring(images, there > 0) if lacking else _Brought()
+    pushing = Requests(read=1) + brought.requests
+    checking = Requests()
+    for counts, number in lacking:
+        pushing += _pushed(images, counts, can).times(number)
+    for counts, number in all_of_it:
+        checking += _checked(counts, can, anything).times(number)
+    if can.login:
+        mounts = sum(brought.mounts.values())
+        asked = (pushing + checking).total - mounts
+        # A token is good for a repository, or for that and the one that is mounted from.
+        tokens = min(identities, asked) + sum(min(identities, number) for number in brought.mounts.values())
+        pushing += Requests(oauth=tokens)
+    missing = images.containers - there
+    attached = _number(lacking)
+    return Seeding(
+        repositories=1,
+        images=images.containers,
+        attachments=_number(all_of_it),
+        signatures=_number(lacking, signed=True),
+        manifests=missing + attached,
+        bytes=brought.bytes + sum(bodies.image(images, counts, can) * number for counts, number in lacking),
+        pushing=pushing,
+        checking=checking,
+    )
+
+
+def _combinations(images: ImageSet, there: int) -> list[tuple[Counts, int]]:
+    """What is attached to the images of a set but for the first, and to how many of them it is that."""
+    if not images.extras:
+        tags = images.tags[:1]
+        return [(attachments(images, tag), images.containers - there) for tag in tags if images.containers > there]
+    found = Counter(tuple(attachments(images, tag).items()) for tag in images.tags[there:])
+    return [(dict(counts), number) for counts, number in found.items()]
+
+
+def _attaches(images: ImageSet) -> bool:
+    return any(counts for counts, _ in _combinations(images, 0))
+
+
+def _number(combinations: Sequence[tuple[Counts, int]], *, signed: bool = False) -> int:
+    """Attachments; of the genuine signer alone, if ``signed``."""
+    return sum(
+        count * number
+        for counts, number in combinations
+        for kind, count in counts.items()
+        if not signed or (kind in RECIPES and kind != "sbom" and kind not in REFUSED_SIGNERS)
+    )
+
+
+def _pushed(images: ImageSet, counts: Counts, can: Abilities) -> Requests:
+    """What an image takes that is not there."""
+    requests = Requests(write=1 + int(bool(counts) and not can.referrers_api))
+    for kind, count in counts.items():
+        extra = images.extra(kind)
+        each = Requests(
+            write=_blob(extra.size if extra else 0, can) + 1,
+            delete=int(kind in RECIPES and RECIPES[kind].blob_deleted),
+        )
+        requests += each.times(count)
+    return requests
+
+
+def _checked(counts: Counts, can: Abilities, anything: bool) -> Requests:
+    """What an image takes to be checked. That a registry lists no referrers itself is known where one was pushed."""
+    if can.referrers_api:
+        return Requests(read=1, list_referrers=max(1, ceil(sum(counts.values()) / can.referrers_page)))
+    return Requests(read=2, list_referrers=int(not anything))
+
+
+def _blob(size: int, can: Abilities) -> int:
+    return 1 if can.whole_blobs and size <= SINGLE_POST_LIMIT else 2
+
+
+@dataclass
+class _Brought:
+    """What it took to have the shared blobs in a repository."""
+
+    requests: Requests = field(default_factory=Requests)
+    bytes: int = 0
+    mounts: Counter[str] = field(default_factory=Counter)
+    """By the repository that is mounted from."""
+
+
+class _Blobs:
+    """The blobs that images share, as they come to one repository after the other."""
+
+    def __init__(self, can: Abilities, bodies: Bodies) -> None:
+        self._can = can
+        self._bodies = bodies
+        self._sources: dict[str, str] = {}
+        self._mounts = True
+        """Whether the registry mounts blobs, as far as was tried."""
+
+    def bring(self, images: ImageSet, there: bool) -> _Brought:
+        """Into the repository of a set; ``there`` says that it has them already."""
+        brought = _Brought()
+        for name, size in self._bodies.shared(attaches=_attaches(images)).items():
+            source = self._sources.setdefault(name, images.repository)
+            if there:
+                brought.requests += Requests(read=1)
+                continue
+            if source != images.repository and self._mounts:
+                brought.requests += Requests(write=1)
+                brought.mounts[source] += 1
+                self._mounts = self._can.mounts
+                if self._mounts:
+                    continue
+            brought.requests += Requests(write=_blob(size, self._can))
+            brought.bytes += size
+        return brought

@@ -10,7 +10,7 @@ at once against what the bucket gives within Ratify's deadline.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from csscgen.planning.data import model
@@ -18,6 +18,7 @@ from csscgen.planning.requests import Requests
 from workloads.registries import Category, Limit
 
 Who = Literal["Ratify", "kubelets", "seeding", "all"]
+Stage = Literal["run", "push", "check"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Bucket:
     least_seconds: float
     expected_seconds: float
     expected_429s: int
+    stage: Stage = "run"
+    """When it is asked: seeding begins to check when all is pushed."""
 
     @property
     def share(self) -> float:
@@ -75,14 +78,15 @@ def serve(
     demand: Demand,
     *,
     challenges: bool = False,
-    identities: bool = True,
+    identities: int = 1,
+    stage: Stage = "run",
 ) -> Serving:
     """What the limits make of what everybody asks.
 
-    ``challenges`` says whether a 401 is charged, ``identities`` whether those who ask are told apart: without logins
-    they are not.
+    ``challenges`` says whether a 401 is charged, ``identities`` how many each of those who ask has, and uses in turn;
+    0 where they are not told apart: without logins.
     """
-    buckets = tuple(_buckets(limits, asked, demand, challenges, identities))
+    buckets = tuple(_buckets(limits, asked, demand, challenges, identities, stage))
     slowest = max(buckets, key=lambda one: (one.least_seconds, one.share), default=None)
     held_up = slowest is not None and slowest.expected_seconds > demand.unhindered_seconds
     return Serving(
@@ -95,20 +99,38 @@ def serve(
     )
 
 
+def in_turn(first: Serving, second: Serving) -> Serving:
+    """Two loads, of which the second begins when the first is served; by then its buckets are full."""
+    held_up = [each.bottleneck for each in (first, second) if each.bottleneck]
+    return Serving(
+        limits=first.limits,
+        buckets=(*first.buckets, *second.buckets),
+        bottleneck=max(held_up, key=lambda bucket: bucket.expected_seconds, default=None),
+        least_seconds=first.least_seconds + second.least_seconds,
+        expected_seconds=first.expected_seconds + second.expected_seconds,
+        expected_429s=first.expected_429s + second.expected_429s,
+    )
+
+
 def _buckets(
-    limits: Mapping[Category, Limit], asked: Mapping[Who, Requests], demand: Demand, challenges: bool, identities: bool
+    limits: Mapping[Category, Limit],
+    asked: Mapping[Who, Requests],
+    demand: Demand,
+    challenges: bool,
+    identities: int,
+    stage: Stage,
 ) -> Iterator[Bucket]:
     together = Requests()
     for requests in asked.values():
         together += requests
     for category, limit in limits.items():
         rows: list[tuple[Who, Requests, int | None]] = [("all", together, limit.registry)]
-        if identities:
-            rows += [(who, requests, limit.identity) for who, requests in asked.items()]
+        if identities and limit.identity:
+            rows += [(who, requests, limit.identity * identities) for who, requests in asked.items()]
         for who, requests, per_minute in rows:
             count = requests.charged(category, challenges=challenges)
             if count and per_minute:
-                yield _bucket(category, who, count, per_minute, demand)
+                yield replace(_bucket(category, who, count, per_minute, demand), stage=stage)
 
 
 def _bucket(category: Category, who: Who, count: int, per_minute: int, demand: Demand) -> Bucket:

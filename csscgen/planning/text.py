@@ -10,7 +10,7 @@ from csscgen.planning.data import limits
 from csscgen.planning.plans import PUBLISHED, Finding, Planned
 from csscgen.planning.requests import Requests
 from csscgen.planning.serving import Serving
-from csscgen.planning.words import amount, duration, money, named_bucket
+from csscgen.planning.words import amount, duration, money, named_bucket, size
 
 WIDTH = 100
 INDENT = 18
@@ -74,7 +74,7 @@ def _cluster(planned: Planned) -> list[str]:
     ]
     images = [
         f"images {amount(objects.images)}",
-        f"signatures {amount(objects.attachments)}",
+        f"attachments {amount(objects.attachments)}",
         f"repositories {amount(objects.repositories)}",
     ]
     return [*_row("Objects", made), *_row("Artifacts", images), *_row("Nodes", placed)]
@@ -131,9 +131,10 @@ def _serving(title: str, serving: Serving) -> list[str]:
 def _seeding(planned: Planned) -> list[str]:
     if planned.seeding is None:
         return []
-    lines = _row(
-        "Seeding asks", [f"manifests {amount(planned.seeding.manifests)}", *_requests(planned.seeding.requests)]
-    )
+    made = [f"manifests {amount(planned.seeding.manifests)}", size(planned.seeding.bytes)]
+    lines = _row("Seeding asks", [*made, *_requests(planned.seeding.requests)])
+    if planned.signing_seconds:
+        lines += _row("", [f"signing by Key Vault takes {duration(planned.signing_seconds)} at least"])
     for serving in planned.seeded:
         lines += _serving("Seeding", serving)
     return lines

@@ -21,6 +21,14 @@ def amount(number: float) -> str:
     return f"{round(number):,}"
 
 
+def size(count: int) -> str:
+    """Bytes in the largest unit of which there is one."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"
+
+
 def duration(seconds: float) -> str:
     """Seconds below two minutes, minutes below three hours, hours."""
     if seconds < 10:
