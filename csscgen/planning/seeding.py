@@ -36,6 +36,8 @@ class Seeding:
 
     repositories: int
     images: int
+    missing: int
+    """Of the images."""
     attachments: int
     """Signatures, what negative images have in their place, and extra referrers."""
     signatures: int
@@ -64,31 +66,39 @@ def seeding(
     """
     sets = list(dict.fromkeys(sets))
     blobs = _Blobs(can, bodies)
-    anything = any(_attaches(images) for images in sets)
     parts = []
     for images in sets:
         there = min(complete, images.containers)
         complete -= there
-        parts.append(_of_set(images, there, can, bodies, blobs, identities, anything))
+        parts.append(_of_set(images, there, can, bodies, blobs, identities))
     first = {images.repository for images, _ in islice(((s, tag) for s in sets for tag in s.tags), CONCURRENCY)}
     # Whoever asks before the first answer is there does so without a token.
     refused = Requests(read_challenges=len(first)) if can.login else Requests()
     return Seeding(
         repositories=len(sets),
-        images=sum(images.containers for images in sets),
+        images=sum(part.images for part in parts),
+        missing=sum(part.missing for part in parts),
         attachments=sum(part.attachments for part in parts),
         signatures=sum(part.signatures for part in parts),
         manifests=sum(part.manifests for part in parts),
         bytes=sum(part.bytes for part in parts),
         pushing=sum((part.pushing for part in parts), refused),
-        checking=sum((part.checking for part in parts), Requests()),
+        checking=sum((part.checking for part in parts), _in_vain(parts, can)),
     )
 
 
-def _of_set(
-    images: ImageSet, there: int, can: Abilities, bodies: Bodies, blobs: _Blobs, identities: int, anything: bool
-) -> Seeding:
-    """The part of one set, whose first images are ``there``. ``anything`` says whether any set has attachments."""
+def _in_vain(parts: Sequence[Seeding], can: Abilities) -> Requests:
+    """Lists that a check asks for before it knows that the registry has none: it does where one was pushed, or read."""
+    images = sum(part.images for part in parts)
+    pushed = any(part.manifests > part.missing for part in parts)
+    if can.referrers_api or pushed:
+        return Requests()
+    read = any(part.attachments for part in parts)
+    return Requests(list_referrers=min(images, CONCURRENCY) if read else images)
+
+
+def _of_set(images: ImageSet, there: int, can: Abilities, bodies: Bodies, blobs: _Blobs, identities: int) -> Seeding:
+    """The part of one set, whose first images are ``there``."""
     all_of_it = _combinations(images, 0)
     lacking = _combinations(images, there)
     brought = blobs.bring(images, there > 0) if lacking else _Brought()
@@ -97,7 +107,7 @@ def _of_set(
     for counts, number in lacking:
         pushing += _pushed(images, counts, can).times(number)
     for counts, number in all_of_it:
-        checking += _checked(counts, can, anything).times(number)
+        checking += _checked(counts, can).times(number)
     if can.login:
         mounts = sum(brought.mounts.values())
         asked = (pushing + checking).total - mounts
@@ -109,6 +119,7 @@ def _of_set(
     return Seeding(
         repositories=1,
         images=images.containers,
+        missing=missing,
         attachments=_number(all_of_it),
         signatures=_number(lacking, signed=True),
         manifests=missing + attached,
@@ -154,11 +165,11 @@ def _pushed(images: ImageSet, counts: Counts, can: Abilities) -> Requests:
     return requests
 
 
-def _checked(counts: Counts, can: Abilities, anything: bool) -> Requests:
-    """What an image takes to be checked. That a registry lists no referrers itself is known where one was pushed."""
+def _checked(counts: Counts, can: Abilities) -> Requests:
+    """What an image takes to be checked: without the referrers API its list is a manifest."""
     if can.referrers_api:
         return Requests(read=1, list_referrers=max(1, ceil(sum(counts.values()) / can.referrers_page)))
-    return Requests(read=2, list_referrers=int(not anything))
+    return Requests(read=2)
 
 
 def _blob(size: int, can: Abilities) -> int:

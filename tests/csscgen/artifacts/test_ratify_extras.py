@@ -14,6 +14,7 @@ import pytest
 
 from csscgen.artifacts.seeder import seed
 from csscgen.artifacts.signing import LocalSigner
+from csscgen.artifacts.targets import Target
 from infra.local.certificates import signing_certificate, signing_subject
 from infra.local.sockets import free_ports
 from tests.csscgen.artifacts.conftest import ELF
@@ -45,7 +46,7 @@ class World:
 
     def seed(self, images: ImageSet) -> str:
         """The reference of the one image of a set, which is in the registry then."""
-        asyncio.run(seed([images], registry=self.host, signer=self.signer, waiter=self.waiter))
+        asyncio.run(seed([images], Target(self.host), signer=self.signer, waiter=self.waiter))
         (reference,) = images.references(self.host)
         return reference
 
