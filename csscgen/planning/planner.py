@@ -17,7 +17,7 @@ from csscgen.planning.problems import problems
 from csscgen.planning.pulls import pulls
 from csscgen.planning.quantities import quantity
 from csscgen.planning.requests import Requests, gatekeepers, login, of_run, verifications
-from csscgen.planning.seeded import Pace, seeded, unhindered_seconds, vault_signatures_per_second
+from csscgen.planning.seeded import Pace, pace_of, seeded, unhindered_seconds
 from csscgen.planning.seeding import Seeding, seeding
 from csscgen.planning.serving import Demand, Serving, Who, serve
 from infra.settings import Settings
@@ -42,7 +42,7 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
         return planned
     made, placed = objects(settings), nodes(settings)
     prepared = seeding(settings.plan.image_sets, abilities(shared), Bodies(shared.signing.algorithm))
-    pace = _pace(shared)
+    pace = pace_of(shared)
     asked = _asked(settings, shared, placed, cores or os.cpu_count() or 1)
     by_whom: dict[Who, Requests] = {"Ratify": asked.run}
     if asked.pulls:
@@ -88,14 +88,6 @@ def _seeded(settings: Settings, shared: Settings, prepared: Seeding, pace: Pace)
     identities = int(abilities(shared).login)
     for name, row in _limits(settings, shared).items():
         yield seeded(name, row, prepared, pace, identities=identities, challenges=challenges)
-
-
-def _pace(shared: Settings) -> Pace:
-    """How fast images are seeded to a registry that throttles nobody."""
-    if shared.registry_kind == "acr":
-        return Pace(model().requests_per_second, vault_signatures_per_second(shared.signing.algorithm))
-    local = shared.platform == "local"
-    return Pace(model().local_requests_per_second if local else model().requests_per_second)
 
 
 def _asked(settings: Settings, shared: Settings, placed: Nodes, cores: int) -> Asked:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from csscgen.planning.data import limits as known_limits
+from csscgen.planning.data import limits, model
 from csscgen.planning.requests import Requests
 from csscgen.planning.seeding import Seeding
 from csscgen.planning.serving import Demand, Serving, Stage, Who, in_turn, serve
+from infra.settings import Settings
 from workloads import registries
 from workloads.registries import Category, Limit
 
@@ -30,25 +31,27 @@ class Pace:
         return seeding.signatures / self.signatures_per_second if self.signatures_per_second else 0.0
 
 
-def vault_signatures_per_second(algorithm: str) -> float:
-    """What a key vault makes of an algorithm's signatures."""
-    return known_limits().vault_signatures_per_second[algorithm]
+def pace_of(shared: Settings) -> Pace:
+    """The pace of a seeding to the registries of a shared stack."""
+    if shared.registry_kind == "acr":
+        return Pace(model().requests_per_second, limits().vault_signatures_per_second[shared.signing.algorithm])
+    return Pace(model().local_requests_per_second if shared.platform == "local" else model().requests_per_second)
 
 
 def seeded(
     name: str,
-    limits: Mapping[Category, Limit],
+    row: Mapping[Category, Limit],
     seeding: Seeding,
     pace: Pace,
     *,
     identities: int = 1,
     challenges: bool = False,
 ) -> Serving:
-    """A seeding under a set of limits; ``identities`` and ``challenges`` as of ``serve``."""
+    """A seeding under a set of limits, ``row``; ``identities`` and ``challenges`` as of ``serve``."""
 
     def served(requests: Requests, seconds: float, stage: Stage) -> Serving:
         asked: Mapping[Who, Requests] = {"seeding": requests}
-        return serve(name, limits, asked, Demand(seconds), challenges=challenges, identities=identities, stage=stage)
+        return serve(name, row, asked, Demand(seconds), challenges=challenges, identities=identities, stage=stage)
 
     return in_turn(
         served(seeding.pushing, _pushing_seconds(seeding, pace), "push"),

@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from csscgen.planning.abilities import Abilities
+from csscgen.planning.abilities import Abilities, abilities
 from csscgen.planning.bodies import Bodies
-from csscgen.planning.seeded import Pace, profiles, seeded, unhindered_seconds
+from csscgen.planning.data import model
+from csscgen.planning.seeded import Pace, pace_of, profiles, seeded, unhindered_seconds
 from csscgen.planning.seeding import Seeding, seeding
 from csscgen.planning.serving import Serving
 from csscgen.planning.words import CATEGORIES, amount, duration, size
+from infra.settings import Settings
+from workloads.errors import UsageError, named
 from workloads.naming import ImageSet
+from workloads.registries import is_loopback, public_host
 
 IDENTITIES = (1, 2)
 """How many push, in turn: the limits of each identity are apart, those of the registry are not."""
@@ -51,17 +55,15 @@ class SeedPlan:
 def seed_plan(
     sets: Sequence[ImageSet], can: Abilities, bodies: Bodies, pace: Pace, only: str | None = None
 ) -> SeedPlan:
-    """The plan for a registry that can so much, signed and sent at this pace; of ``only`` one profile if it is named."""
+    """The plan for a registry that can so much, signed and sent at this pace; ``only`` may name one profile."""
     new = seeding(sets, can, bodies)
     rows = []
     for identities in IDENTITIES if can.login else IDENTITIES[:1]:
         prepared = seeding(sets, can, bodies, identities=identities)
         for name, limits in profiles().items():
             if only in (None, name):
-                told_apart = identities if can.login else 0
-                rows.append(
-                    _minutes(seeded(name, limits, prepared, pace, identities=told_apart), identities, new, pace)
-                )
+                serving = seeded(name, limits, prepared, pace, identities=identities if can.login else 0)
+                rows.append(_minutes(serving, identities, prepared, pace))
     if only in (None, NO_LIMITS):
         rows.append(_unlimited(new, pace))
     return SeedPlan(
@@ -71,6 +73,26 @@ def seed_plan(
         minutes=tuple(rows),
         signing_seconds=pace.signing_seconds(new),
     )
+
+
+def of_stack(settings: Settings, shared: Settings, only: str | None = None) -> SeedPlan:
+    """The plan of a stack's seeding; ``shared`` has the settings of its shared stack."""
+    sets = settings.plan.image_sets
+    return seed_plan(sets, abilities(shared), Bodies(shared.signing.algorithm), pace_of(shared), only)
+
+
+def of_options(hosts: Sequence[str], sets: Sequence[ImageSet], only: str | None = None) -> SeedPlan:
+    """The plan for registries that the caller names, signed with a key that is here.
+
+    One on this machine is taken for the emulator, without logins; any other, or none, for one of Azure. Raises
+    UsageError for a registry that everybody shares.
+    """
+    for host in hosts:
+        if public_host(host):
+            raise UsageError(f"{named(host)} is a registry that everybody shares: no place for load, name your own.")
+    if hosts and all(map(is_loopback, hosts)):
+        return seed_plan(sets, Abilities(whole_blobs=True), Bodies(), Pace(model().local_requests_per_second), only)
+    return seed_plan(sets, Abilities(login=True), Bodies(), Pace(model().requests_per_second), only)
 
 
 def _minutes(serving: Serving, identities: int, new: Seeding, pace: Pace) -> Minutes:
