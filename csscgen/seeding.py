@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from csscgen.artifacts.logins import LoginSource
     from csscgen.artifacts.seeder import SeedProgress
     from csscgen.artifacts.signing import Signer
+    from infra.settings import Signing
 
 WAITER = "waiter"
 
@@ -46,6 +47,7 @@ def seed(
     from infra.local.tools import builds
 
     shared, stack = context.shared_outputs(), context.stack.shared or context.stack
+    signing = stack.settings.signing
     host = host_of(shared["registries"], context.settings.registry.size, stack.name)
     sets = context.settings.plan.image_sets
     in_use = {images.variant for images in sets}
@@ -59,13 +61,16 @@ def seed(
         if "vault" in shared:
             signer, logins = _azure(context, shared, host, held, azure_login, transport)
         else:
-            signer, logins = _files(shared, host)
+            signer, logins = _files(shared, host, signing)
         report = run(
             seeder.seed(
                 sets,
                 Target(host, _hosts(shared), logins, journal=journal_file(context.files(stack), host)),
                 signer=signer,
-                refused={kind: _file_signer(who["keyFile"], who["certificate"]) for kind, who in refused.items()},
+                refused={
+                    kind: _file_signer(who["keyFile"], who["certificate"], signing, expired=True)
+                    for kind, who in refused.items()
+                },
                 waiter=tools.path(WAITER),
                 on_progress=tell,
             ),
@@ -79,12 +84,12 @@ def journal_file(folder: Path, registry: str) -> Path:
     return folder / "seeded" / f"{registry.replace(':', '_')}.jsonl"
 
 
-def _files(shared: Mapping[str, Any], host: str) -> tuple[Signer, list[LoginSource]]:
+def _files(shared: Mapping[str, Any], host: str, signing: Signing) -> tuple[Signer, list[LoginSource]]:
     """Who signs and who pushes, where both are in files of a shared stack."""
     from csscgen.artifacts.logins import read_login
 
     logins = shared.get("credentials")
-    signer = _file_signer(shared["signingKeyFile"], shared["signingCertificate"])
+    signer = _file_signer(shared["signingKeyFile"], shared["signingCertificate"], signing)
     return signer, [read_login(Path(logins["push"]), host)] if logins else []
 
 
@@ -105,7 +110,9 @@ def _azure(
     signing = (context.stack.shared or context.stack).settings.signing
     who = held.enter_context((azure_login or credential)())
     certificate = certificates.ensure(shared, signing, who, tell=update, transport=transport)
-    signer = held.enter_context(VaultSigner(certificate, who, tell=update, transport=transport))
+    signer = held.enter_context(
+        VaultSigner(certificate, who, tell=update, transport=transport, envelope=signing.envelope)
+    )
     return signer, [registries.EntraLogin(host, who, allowed=_hosts(shared), tenant=shared.get("tenantId"))]
 
 
@@ -113,7 +120,7 @@ def _hosts(shared: Mapping[str, Any]) -> list[str]:
     return [registry["host"] for registry in shared["registries"]]
 
 
-def _file_signer(key_file: str, certificate: str) -> Signer:
-    from csscgen.artifacts.signing import LocalSigner
+def _file_signer(key_file: str, certificate: str, signing: Signing, *, expired: bool = False) -> Signer:
+    from csscgen.artifacts.signing import LocalSigner, read_key
 
-    return LocalSigner(Path(key_file).read_bytes().decode(errors="replace"), certificate)
+    return LocalSigner(read_key(Path(key_file)), certificate, envelope=signing.envelope, expired=expired)

@@ -16,8 +16,9 @@ from uuid import uuid4
 import orjson
 
 from csscgen.artifacts.descriptors import Attachment, Content, Descriptor
+from csscgen.artifacts.envelopes import rfc3339, tampered
 from csscgen.artifacts.extras import extra, kinds
-from csscgen.artifacts.signing import CREATED, ENVELOPE_TYPE, Signer, rfc3339
+from csscgen.artifacts.signing import CREATED, Signer
 from workloads.naming import ImageSet
 
 KIND = "ratify-perf/kind"
@@ -70,15 +71,12 @@ def _expired(material: Material) -> Attachment:
 def _tampered(material: Material) -> Attachment:
     """A genuine signature with another first byte; the envelope is still well formed."""
     genuine = _genuine(material)
-    envelope = orjson.loads(genuine.blob.data)
-    signature = envelope["signature"]
-    envelope["signature"] = ("B" if signature[0] == "A" else "A") + signature[1:]
-    return replace(genuine, blob=Content.of_json(ENVELOPE_TYPE, envelope))
+    return replace(genuine, blob=Content.of(genuine.blob.descriptor.media_type, tampered(genuine.blob.data)))
 
 
 def _sbom(material: Material) -> Attachment:
     """A minimal document of SPDX 2.3; each is another one, as signatures are."""
-    time = rfc3339(material.at)
+    time = rfc3339(int(material.at.timestamp()))
     document = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",

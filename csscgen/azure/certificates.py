@@ -16,13 +16,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 
+from csscgen.artifacts import chains
+from csscgen.artifacts.algorithms import kind_of
 from csscgen.azure.credentials import RETRIES, Tell, code_of, patiently, told
 from infra.settings import Signing
+from workloads.algorithms import ALGORITHMS
 from workloads.errors import AzureError, UsageError, brief, quoted
+from workloads.trust import SUBJECT
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -32,16 +35,6 @@ if TYPE_CHECKING:
 VALID_MONTHS = 12
 LEFT_AT_LEAST = timedelta(days=1)
 """How long a certificate has to be good still: verifiers look at the time of verification."""
-KEYS = {"ES256": "EC P-256", "PS256": "RSA 2048"}
-PREFIX = "x509.subject:"
-NOT_TOGETHER = {
-    Usage.ANY_EXTENDED_KEY_USAGE,
-    Usage.SERVER_AUTH,
-    Usage.CLIENT_AUTH,
-    Usage.EMAIL_PROTECTION,
-    Usage.TIME_STAMPING,
-}
-"""Extended key usages that a signing certificate must not have."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +102,15 @@ def policy(signing: Signing, subject: x509.Name) -> CertificatePolicy:
         WellKnownIssuerNames,
     )
 
-    elliptic = signing.algorithm == "ES256"
+    algorithm = ALGORITHMS[signing.algorithm]
+    elliptic = algorithm.kind == "EC"
     return CertificatePolicy(
         issuer_name=WellKnownIssuerNames.self,
         subject=_x500(subject),
         exportable=False,
         key_type=KeyType.ec if elliptic else KeyType.rsa,
-        key_size=None if elliptic else 2048,
-        key_curve_name=KeyCurveName.p_256 if elliptic else None,
+        key_size=None if elliptic else algorithm.bits,
+        key_curve_name=KeyCurveName(f"P-{algorithm.bits}") if elliptic else None,
         reuse_key=False,
         key_usage=[KeyUsageType.digital_signature],
         enhanced_key_usage=[Usage.CODE_SIGNING.dotted_string],
@@ -166,9 +160,9 @@ def _of_the_vault(found: KeyVaultCertificate) -> Iterator[str]:
 
 def _differences(certificate: x509.Certificate, signing: Signing, subject: x509.Name) -> Iterator[str]:
     """What a verifier, or the stack's trust policy, would refuse the certificate for."""
-    kind = _kind(certificate.public_key())
-    if kind != KEYS[signing.algorithm]:
-        yield f"its key is {kind} and not {KEYS[signing.algorithm]} (signing.algorithm {signing.algorithm})"
+    kind, wanted = kind_of(certificate.public_key()), ALGORITHMS[signing.algorithm].key
+    if kind != wanted:
+        yield f"its key is {kind} and not {wanted} (signing.algorithm {signing.algorithm})"
     if not _attributes(subject) <= _attributes(certificate.subject):
         yield (
             f"its subject is {quoted(certificate.subject.rfc4514_string())} and not "
@@ -177,52 +171,11 @@ def _differences(certificate: x509.Certificate, signing: Signing, subject: x509.
     if certificate.issuer != certificate.subject:
         yield "it is not self-signed"
     now = datetime.now(UTC)
-    if certificate.not_valid_before_utc > now:
-        yield f"it is good from {certificate.not_valid_before_utc:%Y-%m-%d} only"
-    if certificate.not_valid_after_utc < now:
-        yield f"it ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    if ended := [*chains.validity_problems(certificate, now)]:
+        yield from ended
     elif certificate.not_valid_after_utc < now + LEFT_AT_LEAST:
         yield f"it ends on {certificate.not_valid_after_utc:%Y-%m-%d at %H:%M} UTC"
-    yield from _usages(certificate.extensions)
-
-
-def _usages(extensions: x509.Extensions) -> Iterator[str]:
-    """The rules of the Notary Project for a certificate that signs (signature-specification.md)."""
-    try:
-        usage = extensions.get_extension_for_class(x509.KeyUsage)
-        names = _key_usages(usage.value)
-        if names != {"digital_signature"}:
-            yield f"its key usage is {', '.join(sorted(names)) or 'nothing'} and not digital_signature alone"
-        elif not usage.critical:
-            yield "its key usage is not critical"
-    except x509.ExtensionNotFound:
-        yield "it has no key usage"
-    try:
-        usages = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except x509.ExtensionNotFound:
-        usages = {Usage.CODE_SIGNING}
-    if Usage.CODE_SIGNING not in usages or usages & NOT_TOGETHER:
-        told = ", ".join(sorted(each.dotted_string for each in usages))
-        yield f"its extended key usage is {told} and not {Usage.CODE_SIGNING.dotted_string} (code signing)"
-
-
-def _key_usages(usage: x509.KeyUsage) -> set[str]:
-    names = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-    )
-    return {name for name in names if getattr(usage, name)}
-
-
-def _kind(key: object) -> str:
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"EC {'P-256' if isinstance(key.curve, ec.SECP256R1) else key.curve.name}"
-    return f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "of another kind"
+    yield from chains.leaf_problems(certificate)
 
 
 def _attributes(name: x509.Name) -> set[tuple[str, str]]:
@@ -231,7 +184,7 @@ def _attributes(name: x509.Name) -> set[tuple[str, str]]:
 
 def _subject(identity: str) -> x509.Name:
     """The subject in an identity of a trust policy, ``x509.subject: CN=…,O=…``."""
-    text = identity.removeprefix(PREFIX).strip()
+    text = identity.removeprefix(SUBJECT).strip()
     try:
         return x509.Name.from_rfc4514_string(re.sub(r"(?<!\\),\s+", ",", text))
     except ValueError:

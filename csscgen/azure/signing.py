@@ -1,8 +1,8 @@
 """Signing with a key that never leaves its Key Vault: a request to it for each signature.
 
-A vault admits 4,000 signatures in ten seconds by such keys and answers 429 beyond that; what is answered so is asked
-again. Key Vault gets the digest of what is signed and returns r and s side by side, or PSS: the form that envelopes
-have.
+A vault admits so many signatures in ten seconds by each kind of key (workloads/algorithms.py) and answers 429 beyond
+that; what is answered so is asked again. Key Vault gets the digest of what is signed and returns r and s side by side,
+or PSS: the form that envelopes have.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from csscgen.artifacts.algorithms import verify
+from csscgen.artifacts.chains import checked
 from csscgen.artifacts.descriptors import Attachment, Descriptor
-from csscgen.artifacts.signing import Envelopes, pss
+from csscgen.artifacts.signing import Signatures
 from csscgen.azure.certificates import VaultCertificate
 from csscgen.azure.credentials import RETRIES, Tell, patiently, told
+from workloads.algorithms import EnvelopeName
 from workloads.errors import AzureError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline.transport import HttpTransport
 
-PER_SECOND = 300
-"""Signatures that are asked for: three quarters of what a vault admits, as Ratify reads from it too."""
+SHARE = 0.75
+"""Of what a vault admits, that is asked for: Ratify reads from it too."""
 METHODS = ["GET", "POST"]
 """What is asked again: by itself the SDK leaves a POST that was answered 429 at that, and signing is one."""
 PROBE = b"ratify-perf"
@@ -40,7 +40,8 @@ class VaultSigner:
     """Signs with the key of a certificate in a vault. A context manager; ``sign`` may be called in several threads.
 
     A signature is made and verified at once, so that a key that cannot be used, or is of another certificate, is known
-    before anything is pushed. Raises AzureError if the vault refuses or cannot be reached.
+    before anything is pushed. ``per_second`` is how many signatures are asked for; None for what its kind of key is
+    admitted. Raises AzureError if the vault refuses or cannot be reached.
     """
 
     remote = True
@@ -52,16 +53,18 @@ class VaultSigner:
         *,
         tell: Tell = lambda _: None,
         transport: HttpTransport[Any, Any] | None = None,
-        per_second: float = PER_SECOND,
+        envelope: EnvelopeName = "jws",
+        per_second: float | None = None,
     ) -> None:
         from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 
-        self._envelopes = Envelopes(certificate.chain)
-        self._algorithm = SignatureAlgorithm(self._envelopes.algorithm)
+        self._chain = checked(certificate.chain, at=datetime.now(UTC))
+        self._signatures = Signatures(self._chain, envelope)
+        self._algorithm = SignatureAlgorithm(self._chain.algorithm.name)
         self._key_id = certificate.key_id
         options = {"transport": transport} if transport else {}
         self._client = CryptographyClient(self._key_id, credential, **RETRIES, **options)
-        self._interval = 1 / per_second
+        self._interval = 1 / (per_second or self._chain.algorithm.vault_limit / 10 * SHARE)
         self._turn = threading.Lock()
         self._next = 0.0  # by time.monotonic(): when the next signature may be asked for
         self._prove(tell)
@@ -78,7 +81,7 @@ class VaultSigner:
         self._client.close()
 
     def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
-        return self._envelopes.signed(subject, at, expiry, self._raw)
+        return self._signatures.signed(subject, at, expiry, self._raw)
 
     def _raw(self, message: bytes) -> bytes:
         with self._told():
@@ -89,7 +92,7 @@ class VaultSigner:
 
     def _ask(self, message: bytes) -> bytes:
         self._await_turn()
-        digest = hashlib.sha256(message).digest()
+        digest = hashlib.new(self._chain.algorithm.hash, message).digest()
         return bytes(self._client.sign(self._algorithm, digest, retry_on_methods=METHODS).signature)
 
     def _await_turn(self) -> None:
@@ -102,13 +105,8 @@ class VaultSigner:
     def _prove(self, tell: Tell) -> None:
         with self._told():
             signature = patiently(lambda: self._ask(PROBE), "signing key", tell)
-        key = self._envelopes.public_key
         try:
-            if isinstance(key, ec.EllipticCurvePublicKey):
-                r, s = signature[: len(signature) // 2], signature[len(signature) // 2 :]
-                key.verify(encode_dss_signature(int.from_bytes(r), int.from_bytes(s)), PROBE, ec.ECDSA(hashes.SHA256()))
-            else:
-                key.verify(signature, PROBE, pss(), hashes.SHA256())
+            verify(self._chain.key, self._chain.algorithm, signature, PROBE)
         except InvalidSignature:
             raise AzureError(
                 f"What {self._key_id} signs is not verified by the certificate of the same name. Give "

@@ -2,8 +2,9 @@
 
 Nothing here is kept: each call makes new keys and returns PEM text, and whoever calls decides
 where it goes (files with mode 0600, state as a secret). Signing certificates are self-signed, which
-Notary Project accepts as a trust root (signature-specification.md, "Certificate Requirements").
-Certificates for production are not made here: those come from a key vault.
+Notary Project accepts as a trust root (signature-specification.md, "Certificate Requirements"), or the
+end of a chain with an intermediate authority. Certificates for production are not made here: those come
+from a key vault.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-KeyType = Literal["ec-p256", "rsa-2048"]
-"""Kinds of signing key; Notary Project derives ES256 and PS256 from them."""
+from workloads.algorithms import ALGORITHMS
+from workloads.errors import UsageError
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 BACKDATED = timedelta(minutes=5)  # so that a clock that lags behind this one accepts them
 AUTHORITY_VALID = timedelta(days=30)
@@ -101,36 +103,97 @@ def authority(common_name: str) -> CertificateAuthority:
 
 
 def signing_certificate(
-    key_type: KeyType,
+    algorithm: str,
     common_name: str,
     *,
     organization: str = ORGANIZATION,
     expired: bool = False,
+    intermediate: bool = False,
+    valid: timedelta = SIGNING_VALID,
 ) -> tuple[str, str]:
-    """A new signing key and its self-signed certificate, as PEM: ``(key_pem, chain_pem)``.
+    """A new signing key and its certificate with those above it, as PEM: ``(key_pem, chain_pem)``.
 
-    The chain is the one certificate, which is leaf and trust root at once. It keeps the rules of
-    Notary Project's signature specification for a signing certificate: critical key usage with
-    digitalSignature only, extended key usage codeSigning only, not a CA, and a subject with C, ST,
-    O and CN, which a trust policy may name. One that is ``expired`` has ended a day ago.
+    See :func:`signing_chain`; the subject is that of :func:`signing_subject`.
     """
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-    if key_type == "ec-p256":
-        key = ec.generate_private_key(ec.SECP256R1())
-    else:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = signing_subject(common_name, organization)
-    age = SIGNING_VALID + timedelta(days=1) if expired else timedelta()
-    builder = _builder(name, name, key.public_key(), SIGNING_VALID, age)
+    subject = signing_subject(common_name, organization)
+    return signing_chain(algorithm, subject, expired=expired, intermediate=intermediate, valid=valid)
+
+
+def signing_chain(
+    algorithm: str,
+    subject: x509.Name,
+    *,
+    expired: bool = False,
+    intermediate: bool = False,
+    valid: timedelta = SIGNING_VALID,
+) -> tuple[str, str]:
+    """A new key for ``algorithm`` and its chain, as PEM, from leaf to root: ``(key_pem, chain_pem)``.
+
+    The leaf keeps the rules of Notary Project's signature specification for a signing certificate: critical key usage
+    with digitalSignature only, extended key usage codeSigning only, not a CA. It is self-signed, leaf and trust root at
+    once; with ``intermediate`` an intermediate authority issued it and that a root, whose keys are thrown away.
+    One that is ``expired`` has ended a day ago; the authorities above it have not.
+    """
+    key = _new_key(algorithm)
+    age = valid + timedelta(days=1) if expired else timedelta()
+    issuer, issuer_key, above = (subject, key, "") if not intermediate else _authorities(subject, valid)
+    builder = _builder(subject, issuer, key.public_key(), valid, age)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
-    return _key_pem(key), _cert_pem(builder.sign(key, hashes.SHA256()))
+    return _key_pem(key), _cert_pem(builder.sign(issuer_key, hashes.SHA256())) + above
+
+
+def root_of(chain_pem: str) -> str:
+    """The last certificate of a chain, which is what a trust store takes."""
+    return _cert_pem(x509.load_pem_x509_certificates(chain_pem.encode())[-1])
 
 
 def signing_subject(common_name: str, organization: str = ORGANIZATION) -> x509.Name:
     """The subject of a signing certificate."""
     return _name(country="US", state="WA", organizations=[organization], common_name=common_name)
+
+
+def trusted_identity(subject: x509.Name) -> str:
+    """The subject as a trust policy lists it (RFC 4514). Raises UsageError for one that no policy can list.
+
+    Source: trust-store-trust-policy.md, "Trusted Identities Constraints".
+    """
+    needed = {"C": NameOID.COUNTRY_NAME, "ST": NameOID.STATE_OR_PROVINCE_NAME, "O": NameOID.ORGANIZATION_NAME}
+    if lacking := [name for name, oid in needed.items() if not subject.get_attributes_for_oid(oid)]:
+        raise UsageError(
+            f"The signing certificate's subject, {subject.rfc4514_string() or 'which is empty'}, lacks "
+            f"{' and '.join(lacking)}: a trust policy can list only subjects with C, ST and O. Use another certificate."
+        )
+    return subject.rfc4514_string()
+
+
+def _authorities(subject: x509.Name, valid: timedelta) -> tuple[x509.Name, PrivateKey, str]:
+    """A root and an intermediate authority: the intermediate's name and key, and the certificates of both as PEM.
+
+    Their keys are EC P-256 whatever the leaf has: three keys of RSA 4096 for each signer would take long to make.
+    """
+    organizations = [str(each.value) for each in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    root, intermediate = (
+        (_name(organizations=organizations, common_name=f"{ORGANIZATION} {what}"), _new_key("ES256"))
+        for what in ("root", "intermediate")
+    )
+
+    def certificate(of: tuple[x509.Name, PrivateKey], below: int) -> str:
+        builder = _builder(of[0], root[0], of[1].public_key(), valid)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
+        builder = builder.add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        return _cert_pem(builder.sign(root[1], hashes.SHA256()))
+
+    return *intermediate, certificate(intermediate, 0) + certificate(root, 1)
+
+
+def _new_key(algorithm: str) -> PrivateKey:
+    chosen = ALGORITHMS[algorithm]
+    if chosen.kind == "RSA":
+        return rsa.generate_private_key(public_exponent=65537, key_size=chosen.bits)
+    curves: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1(), 521: ec.SECP521R1()}
+    return ec.generate_private_key(curves[chosen.bits])
 
 
 def _name(
@@ -196,7 +259,7 @@ def _key_usage(
     )
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+def _key_pem(key: PrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from cryptography import x509
 from pulumi.dynamic import CreateResult, Resource
 
-from infra.local.certificates import ORGANIZATION, KeyType, authority, signing_certificate
+from infra.local.certificates import authority, root_of, signing_chain
 from infra.local.files import ReplacedFolder, write
 
 LATER = "not-yet-valid.crt"
@@ -73,20 +74,20 @@ class LocalCertificates(Resource, module="local", name="Certificates"):
 
 
 class _SigningProvider(ReplacedFolder):
-    inputs = ("folder", "key_type", "common_name", "organization", "expired")
+    inputs = ("folder", "algorithm", "subject", "expired", "intermediate")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         folder = Path(props["folder"])
-        key, chain = signing_certificate(
-            props["key_type"],
-            props["common_name"],
-            organization=props["organization"],
+        key, chain = signing_chain(
+            props["algorithm"],
+            x509.Name.from_rfc4514_string(props["subject"]),
             expired=props["expired"],
+            intermediate=props["intermediate"],
         )
         write(folder / "signing.key", key)
         write(folder / "signing.crt", chain)
         outs = {"key_file": str(folder / "signing.key"), "certificate_file": str(folder / "signing.crt")}
-        return CreateResult(str(folder), {**props, **outs, "certificate": chain})
+        return CreateResult(str(folder), {**props, **outs, "certificate": chain, "root": root_of(chain)})
 
 
 class SigningCertificate(Resource, module="local", name="SigningCertificate"):
@@ -95,26 +96,31 @@ class SigningCertificate(Resource, module="local", name="SigningCertificate"):
     key_file: pulumi.Output[str]
     certificate_file: pulumi.Output[str]
     certificate: pulumi.Output[str]
+    """The chain, from leaf to root."""
+    root: pulumi.Output[str]
+    """Its last certificate, for the trust store."""
 
     def __init__(
         self,
         resource_name: str,
         *,
         folder: Path,
-        key_type: KeyType,
-        common_name: str,
-        organization: str = ORGANIZATION,
+        algorithm: str,
+        subject: str,
         expired: bool = False,
+        intermediate: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """``subject`` is RFC 4514's text."""
         props = {
             "folder": str(folder),
-            "key_type": key_type,
-            "common_name": common_name,
-            "organization": organization,
+            "algorithm": algorithm,
+            "subject": subject,
             "expired": expired,
+            "intermediate": intermediate,
             "key_file": None,
             "certificate_file": None,
             "certificate": None,
+            "root": None,
         }
         super().__init__(_SigningProvider(), resource_name, props, opts)

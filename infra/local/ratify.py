@@ -16,10 +16,10 @@ from infra.local.files import LocalFile
 from infra.local.processes import LocalProcess
 from infra.local.site import Identities, Site
 from infra.settings import Settings
+from workloads import trust
 
 ADDRESS = "ratify"
 """The name of the port that Gatekeeper's providers are given."""
-NOTATION = "application/vnd.cncf.notary.signature"
 
 
 def configuration(
@@ -50,38 +50,15 @@ def configuration(
         },
         "policy": {
             "version": "1.0.0",
-            "plugin": {"name": "configPolicy", "artifactVerificationPolicies": {NOTATION: "any", "default": "all"}},
+            "plugin": {
+                "name": "configPolicy",
+                "artifactVerificationPolicies": {trust.SIGNATURE_TYPE: "any", "default": "all"},
+            },
         },
         "verifier": {
             "version": "1.0.0",
-            "plugins": [
-                {
-                    "name": "notation",
-                    "artifactTypes": NOTATION,
-                    "verificationCerts": [certificate],
-                    "trustPolicyDoc": trust_policy,
-                }
-            ],
+            "plugins": [trust.verifier(certificate, trust_policy)],
         },
-    }
-
-
-def trust_policy(identity: str) -> dict[str, Any]:
-    """The Notary Project trust policy of the stacks: strict, for every repository, trusting one signer.
-
-    ``identity`` is the subject of the signer's certificate (RFC 4514). The trust store may have other certificates.
-    """
-    return {
-        "version": "1.0",
-        "trustPolicies": [
-            {
-                "name": "default",
-                "registryScopes": ["*"],
-                "signatureVerification": {"level": "strict"},
-                "trustStores": ["ca:certs"],
-                "trustedIdentities": [f"x509.subject: {identity}"],
-            }
-        ],
     }
 
 
@@ -134,10 +111,10 @@ class Ratify(pulumi.ComponentResource):
         super().__init__("ratify-perf:local:Ratify", name, None, opts)
         self._site = site
         self._settings = settings
-        trust = site.write("ratify/trust.crt", certificate, parent=self)
+        roots = site.write("ratify/trust.crt", certificate, parent=self)
         self.url = site.url("https", ADDRESS, "/ratify/gatekeeper/v1")
         self.processes = [
-            self._replica(replica, [trust, self._configured(replica, trust, policy, login)])
+            self._replica(replica, [roots, self._configured(replica, roots, policy, login)])
             for replica in replicas(settings)
         ]
         if has_front(settings):
@@ -146,9 +123,9 @@ class Ratify(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
     def _configured(
-        self, replica: str, trust: LocalFile, policy: pulumi.Input[dict[str, Any]], login: pulumi.Input[str | None]
+        self, replica: str, roots: LocalFile, policy: pulumi.Input[dict[str, Any]], login: pulumi.Input[str | None]
     ) -> LocalFile:
-        text = pulumi.Output.all(policy, trust.path, login).apply(
+        text = pulumi.Output.all(policy, roots.path, login).apply(
             lambda known: json.dumps(
                 configuration(
                     self._settings,

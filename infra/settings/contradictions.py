@@ -48,6 +48,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _faults(settings)
     yield from _ports(settings)
     yield from _registries(settings)
+    yield from _signing(settings)
     if settings.platform == "azure":
         yield from azure_limits.contradictions(settings)
 
@@ -227,3 +228,27 @@ def _registries(settings: Settings) -> Iterator[Contradiction]:
                     keys,
                     f"registry.regions: {region.host} is a public registry: no place for load, name your own.",
                 )
+
+
+def _signing(settings: Settings) -> Iterator[Contradiction]:
+    signing = settings.signing
+    files = ("signing.keyFile", "signing.certificateFile")
+    if (signing.keyFile is None) != (signing.certificateFile is None):
+        yield files, "signing.keyFile: an existing key needs signing.certificateFile and the other way round; set both."
+    elif signing.keyFile and signing.intermediate:
+        yield (
+            (*files, "signing.intermediate"),
+            "signing.intermediate: the chain in signing.certificateFile is taken as it is; leave one of them out.",
+        )
+    if settings.platform != "azure":
+        return
+    if signing.intermediate:
+        yield (
+            ("signing.intermediate", "platform"),
+            "signing.intermediate: on Azure the key vault makes the certificate, which is self-signed; leave it off.",
+        )
+    if signing.keyFile:
+        yield (
+            ("signing.keyFile", "platform"),
+            "signing.keyFile: on Azure the key never leaves the key vault; leave it out.",
+        )

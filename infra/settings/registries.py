@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infra.settings.declaring import CERTIFICATE_NAME, COMMON_NAME, HOST, NAME, setting
+from workloads.algorithms import AlgorithmName, EnvelopeName
 from workloads.registries import SizeName
 
 
@@ -79,6 +80,18 @@ class Registry:
 class Signing:
     """The signing certificate, which the shared stack keeps."""
 
-    algorithm: Literal["ES256", "PS256"] = setting("ES256", "Signature algorithm: EC P-256 or RSA-2048 key.")
+    algorithm: AlgorithmName = setting(
+        "ES256", "Signature algorithm: EC P-256, P-384 or P-521 key, or RSA 2048, 3072 or 4096."
+    )
+    envelope: EnvelopeName = setting("jws", "Format of the signatures: JWS (application/jose+json), or COSE.")
+    intermediate: bool = setting(
+        False, "Whether an intermediate authority issued the certificate and a root that; off for a self-signed one."
+    )
     commonName: str = setting("ratify-perf", "Common name of the certificate's subject.", form=COMMON_NAME)
     certificateName: str = setting("ratify-perf", "Name of the certificate in the Key Vault.", form=CERTIFICATE_NAME)
+    keyFile: str | None = setting(
+        None, "An existing private key in PEM form, which only its owner may read; null for one that the stack makes."
+    )
+    certificateFile: str | None = setting(
+        None, "The certificate of keyFile in PEM form, with those above it, from leaf to root."
+    )

@@ -145,6 +145,12 @@ class World:
         self.api.later[PODS] += [event("ADDED", ready_pod(number)) for number in range(count)]
 
 
+def kept(file: Path, key: str) -> None:
+    """A key in a file that only its owner may read."""
+    file.touch(0o600)
+    file.write_text(key)
+
+
 @contextmanager
 def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
     """A world in which a run goes well."""
@@ -153,12 +159,12 @@ def world(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[World]:
     environment.delenv("CSSCGEN_RUNS", raising=False)
     stand_in_tools()
     with in_background(ApiServer()) as api, in_background(FakeRegistry()) as registry:
-        key, certificate = signing_certificate("ec-p256", "a test")
-        (tmp_path / "key.pem").write_text(key)
+        key, certificate = signing_certificate("ES256", "a test")
+        kept(tmp_path / "key.pem", key)
         refused: dict[str, object] = {}
         for kind in REFUSED_SIGNERS:
-            other, theirs = signing_certificate("ec-p256", kind)
-            (tmp_path / f"{kind}.pem").write_text(other)
+            other, theirs = signing_certificate("ES256", kind)
+            kept(tmp_path / f"{kind}.pem", other)
             refused[kind] = {"keyFile": str(tmp_path / f"{kind}.pem"), "certificate": theirs}
         (tmp_path / "ratify.log").write_text("level=info\n")
         shared: dict[str, object] = {

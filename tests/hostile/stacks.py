@@ -13,7 +13,7 @@ import pytest
 
 from csscgen import arming, cluster
 from infra.local.certificates import signing_certificate
-from tests.csscgen.worlds import stand_in_tools
+from tests.csscgen.worlds import kept, stand_in_tools
 from tests.hostile.conftest import Project
 
 STACK, SHARED = "local-smoke", "local-shared"
@@ -21,9 +21,9 @@ STACK, SHARED = "local-smoke", "local-shared"
 
 def bring_up(project: Project, outputs: Mapping[str, Any], **common: Any) -> None:
     """Makes the stack look as if it were up, with these outputs; ``common`` are more of its shared stack."""
-    key, certificate = signing_certificate("ec-p256", "a test")
+    key, certificate = signing_certificate("ES256", "a test")
     key_file = project.root / "signing.key"
-    key_file.write_text(key)
+    kept(key_file, key)
     shared: dict[str, Any] = {
         "signingKeyFile": str(key_file),
         "signingCertificate": certificate,

@@ -313,12 +313,12 @@ def test_the_signing_key(project: Project, csscgen: Csscgen, name: str) -> None:
 def test_the_signing_key_is_gone(project: Project, csscgen: Csscgen) -> None:
     bring_up(project, {"registry": "127.0.0.1:1"})
     (project.root / "signing.key").unlink()
-    assert "signing.key: No such file" in message(csscgen(*SEED))
+    assert "signing.key cannot be read: No such file" in message(csscgen(*SEED))
 
 
 def test_the_signing_key_is_another_certificate_s(project: Project, csscgen: Csscgen) -> None:
     from infra.local.certificates import signing_certificate
 
     bring_up(project, {"registry": "127.0.0.1:1"})
-    (project.root / "signing.key").write_text(signing_certificate("ec-p256", "another")[0])
+    (project.root / "signing.key").write_text(signing_certificate("ES256", "another")[0])
     assert "does not belong to the first certificate" in message(csscgen(*SEED))

@@ -72,8 +72,10 @@ class Remembering:
             case "local:Certificates":
                 return {"ca_pem": CA}
             case "local:SigningCertificate":
-                certificate = f"{CERTIFICATE} of {inputs['organization']}{', expired' if inputs['expired'] else ''}"
-                return {"certificate": f"{certificate}\n", "key_file": f"{inputs['folder']}/signing.key"}
+                who = str(inputs["subject"]).partition("O=")[2].partition(",")[0]
+                certificate = f"{CERTIFICATE} of {who}{', expired' if inputs['expired'] else ''}\n"
+                root = f"the root of {certificate}" if inputs["intermediate"] else certificate
+                return {"certificate": certificate, "root": root, "key_file": f"{inputs['folder']}/signing.key"}
             case "local:RegistryCredentials":
                 return {name: f"{inputs['folder']}/{name}" for name in ("identities", "push", "pull")}
         return {}

@@ -148,6 +148,10 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
         ):
             for key in keys:
                 config.get(subject, {}).pop(key, None)
+    signing = config.get("signing", {})
+    if platform == "azure" or len({"keyFile", "certificateFile"} & signing.keys()) == 1 or signing.get("intermediate"):
+        for key in ("keyFile", "certificateFile", "intermediate"):
+            signing.pop(key, None)
     if platform == "kubeconfig" and not config.get("sharedStack"):
         config["registry"] = {"regions": [{"name": "here", "size": "L", "host": "registry.example"}]}
     ratify.update(mode="ha-without-dapr" if ratify.get("replicas", 1) > 1 else "regular")
@@ -293,6 +297,28 @@ def test_images_that_take_a_signer_of_their_own_are_none_of_azure_s():
 def test_a_timeout_of_ratify_that_gatekeeper_s_would_hide_is_refused(ratify, gatekeeper, named):
     (problem,) = problems(ratify=ratify, gatekeeper=gatekeeper)
     assert all(key in problem for key in named)
+
+
+@pytest.mark.parametrize(
+    ("signing", "said"),
+    [
+        ({"keyFile": "/k"}, "signing.keyFile: an existing key needs signing.certificateFile"),
+        ({"certificateFile": "/c"}, "signing.keyFile: an existing key needs signing.certificateFile"),
+        (
+            {"keyFile": "/k", "certificateFile": "/c", "intermediate": True},
+            "signing.intermediate: the chain in signing.certificateFile is taken as it is",
+        ),
+    ],
+)
+def test_an_existing_key_comes_with_its_chain(signing, said):
+    (problem,) = problems(signing=signing)
+    assert problem.startswith(said)
+
+
+@pytest.mark.parametrize("signing", [{"intermediate": True}, {"keyFile": "/k", "certificateFile": "/c"}])
+def test_on_azure_the_key_vault_makes_the_certificate(signing):
+    (problem,) = problems(platform="azure", signing=signing)
+    assert "on Azure the key" in problem
 
 
 def test_longer_timeouts_that_go_together_are_taken():

@@ -101,6 +101,8 @@ TOOLS: dict[str, Tool] = {
             version_args=(),
             optional=True,
         ),
+        # Judges signatures in tests, beside Ratify.
+        Tool("notation", {"notation": "ratify-perf/tools/notation"}, version_args=(), optional=True),
         Tool(
             "helm",
             {"helm": "helm.sh/helm/v3/cmd/helm"},

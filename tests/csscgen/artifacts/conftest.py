@@ -176,13 +176,13 @@ class FakeRegistry:
 
 @pytest.fixture(scope="session")
 def signer() -> LocalSigner:
-    return LocalSigner(*signing_certificate("ec-p256", "a test"))
+    return LocalSigner(*signing_certificate("ES256", "a test"))
 
 
 @pytest.fixture(scope="session")
 def refused() -> dict[str, LocalSigner]:
     """Signers of the negative images that have one of their own."""
-    return {kind: LocalSigner(*signing_certificate("ec-p256", kind)) for kind in REFUSED_SIGNERS}
+    return {kind: LocalSigner(*signing_certificate("ES256", kind)) for kind in REFUSED_SIGNERS}
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class Signers:
     trust_store: str
 
 
-@pytest.fixture(scope="module", params=["ec-p256", "rsa-2048"])
+@pytest.fixture(scope="module", params=["ES256", "PS256"])
 def signers(request):
     keys = {
         kind: signing_certificate(
@@ -82,7 +82,7 @@ def signers(request):
     }
     key, certificate = signing_certificate(request.param, COMMON_NAME)
     trusted = [certificate, *(keys[kind][1] for kind, who in REFUSED_SIGNERS.items() if who.in_trust_store)]
-    refused = {kind: LocalSigner(*pair) for kind, pair in keys.items()}
+    refused = {kind: LocalSigner(*pair, expired=True) for kind, pair in keys.items()}
     # The two kinds of key share a registry, so each seeds sets of its own: signatures are counted, not compared.
     return Signers(request.param_index, LocalSigner(key, certificate), refused, "".join(trusted))
 

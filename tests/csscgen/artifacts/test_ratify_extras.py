@@ -62,7 +62,7 @@ def world(tmp_path_factory):
     (port,) = free_ports(1)
     host = f"127.0.0.1:{port}"
     argv = [sys.executable, "-m", "infra.local.registry", f"--port={port}", "--size=L", "--region=x"]
-    key, certificate = signing_certificate("ec-p256", COMMON_NAME)
+    key, certificate = signing_certificate("ES256", COMMON_NAME)
     waiter = folder / "waiter"
     waiter.write_bytes(ELF)
     identity = signing_subject(COMMON_NAME).rfc4514_string()

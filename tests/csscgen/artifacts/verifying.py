@@ -18,6 +18,7 @@ from infra.local import ratify
 from infra.local.credentials import _CredentialsProvider
 from infra.settings import Settings
 from tests.csscgen.artifacts.binaries import binary
+from workloads.trust import trust_policy
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,7 +69,7 @@ def verification(folder: Path, trust_store: str, identity: str, login: Path | No
         Settings(),
         cache=str(folder / "blobs"),
         certificate=str(folder / "trust.crt"),
-        trust_policy=ratify.trust_policy(identity),
+        trust_policy=trust_policy(identity),
         login=str(login) if login else None,
     )
     (folder / "config.json").write_text(json.dumps(config))

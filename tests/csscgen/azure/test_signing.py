@@ -9,13 +9,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import cbor2
 import pytest
 import requests
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from csscgen.artifacts.algorithms import algorithm_of, verify
 from csscgen.artifacts.descriptors import IMAGE_MANIFEST, Descriptor
 from csscgen.artifacts.seeder import SIGNING_THREADS, seed
 from csscgen.artifacts.signing import LocalSigner
@@ -28,6 +27,7 @@ from infra.settings import Signing
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import FakeRegistry, waiter  # noqa: F401
 from tests.csscgen.azure.vaults import SHARED, TOKEN, Answer, Credential, Vault, error
+from workloads.algorithms import ALGORITHMS
 from workloads.errors import AzureError
 from workloads.naming import ImageSet
 
@@ -36,7 +36,7 @@ AT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 SIGN = "POST /keys/.*/sign"
 
 
-@pytest.fixture(params=["ES256", "PS256"])
+@pytest.fixture(params=ALGORITHMS)
 def vault(request):
     made = Vault()
     certificates.ensure(SHARED, Signing(algorithm=request.param), Credential(), transport=made.transport())
@@ -52,7 +52,8 @@ def elliptic():
 
 
 def certificate(vault: Vault) -> VaultCertificate:
-    signing = Signing(algorithm="ES256" if isinstance(vault.key, ec.EllipticCurvePrivateKey) else "PS256")
+    assert vault.key and (algorithm := algorithm_of(vault.key.public_key()))
+    signing = Signing(algorithm=algorithm.name)
     return certificates.ensure(SHARED, signing, Credential(), transport=vault.transport())
 
 
@@ -67,19 +68,30 @@ def decode(text: str) -> bytes:
 def test_the_envelope_verifies_with_the_certificate_in_it(vault):
     with signer(vault) as there:
         envelope = json.loads(there.sign(SUBJECT, AT).blob.data)
-    key = x509.load_der_x509_certificate(base64.b64decode(envelope["header"]["x5c"][0])).public_key()
+    key: Any = x509.load_der_x509_certificate(base64.b64decode(envelope["header"]["x5c"][0])).public_key()
     message, raw = f"{envelope['protected']}.{envelope['payload']}".encode(), decode(envelope["signature"])
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        assert len(raw) == 64
-        der = encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:]))
-        key.verify(der, message, ec.ECDSA(hashes.SHA256()))
-    else:
-        assert isinstance(key, rsa.RSAPublicKey)
-        key.verify(raw, message, padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32), hashes.SHA256())
+    algorithm = algorithm_of(key)
+    assert algorithm
+    verify(key, algorithm, raw, message)
+
+
+def test_a_vault_s_key_makes_cose_envelopes_as_well(elliptic):
+    with signer(elliptic, envelope="cose") as there:
+        made = there.sign(SUBJECT, AT)
+    assert made.blob.descriptor.media_type == "application/cose"
+    assert cbor2.loads(made.blob.data).tag == 18
+
+
+@pytest.mark.parametrize(("algorithm", "rate"), [("ES512", 300), ("PS256", 300), ("PS384", 75), ("PS512", 37.5)])
+def test_three_quarters_of_what_a_vault_admits_by_the_kind_of_key_are_asked_for(algorithm, rate):
+    vault = Vault()
+    certificates.ensure(SHARED, Signing(algorithm=algorithm), Credential(), transport=vault.transport())
+    with signer(vault) as there:
+        assert there._interval == pytest.approx(1 / rate)
 
 
 def test_it_is_the_envelope_that_a_key_in_a_file_makes(elliptic):
-    local = LocalSigner(*signing_certificate("ec-p256", "ratify-perf")).sign(SUBJECT, AT, AT.replace(year=2027))
+    local = LocalSigner(*signing_certificate("ES256", "ratify-perf")).sign(SUBJECT, AT, AT.replace(year=2027))
     with signer(elliptic) as there:
         remote = there.sign(SUBJECT, AT, AT.replace(year=2027))
     one, two = json.loads(local.blob.data), json.loads(remote.blob.data)

@@ -194,7 +194,13 @@ class Vault(requests.adapters.BaseAdapter):
         numbers = self.key.public_key().public_numbers()
         jwk: dict[str, Any] = {"kid": f"{VAULT}keys/{name}/{VERSION}", "key_ops": ["sign", "verify"]}
         if isinstance(numbers, ec.EllipticCurvePublicNumbers):
-            return {**jwk, "kty": "EC", "crv": "P-256", "x": _number(numbers.x), "y": _number(numbers.y)}
+            return {
+                **jwk,
+                "kty": "EC",
+                "crv": f"P-{numbers.curve.key_size}",
+                "x": _number(numbers.x),
+                "y": _number(numbers.y),
+            }
         return {**jwk, "kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
 
 
@@ -213,14 +219,18 @@ class Transport(RequestsTransport):  # type: ignore[misc]
 
 def sign(key: Key | None, algorithm: str, digest: bytes) -> bytes:
     """What Key Vault's operation `sign` answers for a digest."""
-    assert len(digest) == 32, "what is signed is no SHA-256 digest"
-    prehashed = Prehashed(hashes.SHA256())
+    chosen: hashes.HashAlgorithm = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[
+        algorithm[2:]
+    ]
+    assert len(digest) == chosen.digest_size, "what is signed is no digest of the algorithm's hash"
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        assert algorithm == "ES256"
-        r, s = decode_dss_signature(key.sign(digest, ec.ECDSA(prehashed)))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    assert isinstance(key, rsa.RSAPrivateKey) and algorithm == "PS256"
-    return key.sign(digest, padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32), prehashed)
+        assert {"ES256": 256, "ES384": 384, "ES512": 521}[algorithm] == key.key_size
+        r, s = decode_dss_signature(key.sign(digest, ec.ECDSA(Prehashed(chosen))))
+        length = (key.key_size + 7) // 8
+        return r.to_bytes(length, "big") + s.to_bytes(length, "big")
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert {"PS256": 2048, "PS384": 3072, "PS512": 4096}[algorithm] == key.key_size
+    return key.sign(digest, padding.PSS(padding.MGF1(chosen), salt_length=chosen.digest_size), Prehashed(chosen))
 
 
 def x500(text: str) -> x509.Name:
@@ -238,8 +248,8 @@ def key_usage(names: list[str]) -> x509.KeyUsage:
 def _new_key(kind: dict[str, Any]) -> Key:
     assert kind["exportable"] is False
     if kind["kty"] == "EC":
-        assert kind["crv"] == "P-256"
-        return ec.generate_private_key(ec.SECP256R1())
+        curves = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+        return ec.generate_private_key(curves[kind["crv"]])
     return rsa.generate_private_key(65537, kind["key_size"])
 
 

@@ -70,7 +70,7 @@ class Sower:
     folder: Path
     signers: dict[str | None, LocalSigner] = field(
         default_factory=lambda: {
-            name: LocalSigner(*signing_certificate("ec-p256", str(name))) for name in (None, *REFUSED_SIGNERS)
+            name: LocalSigner(*signing_certificate("ES256", str(name))) for name in (None, *REFUSED_SIGNERS)
         }
     )
 

@@ -10,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from workloads.algorithms import ALGORITHMS
+
 PROGRAM = """
     import pulumi
     from pathlib import Path
@@ -21,19 +23,21 @@ PROGRAM = """
         later=["etcd"],
     )
     signing = SigningCertificate(
-        "signing", folder=folder / "signing", key_type=config.require("type"), common_name="tests"
+        "signing", folder=folder / "signing", algorithm=config.require("type"), subject="CN=tests,O=ours",
+        intermediate=config.get_bool("intermediate") or False,
     )
     SigningCertificate(
-        "old", folder=folder / "old", key_type="ec-p256", common_name="tests", organization="theirs", expired=True
+        "old", folder=folder / "old", algorithm="ES256", subject="CN=tests,O=theirs,ST=WA,C=US", expired=True
     )
     pulumi.export("ca", pki.ca_pem)
     pulumi.export("keyFile", signing.key_file)
     pulumi.export("certificate", signing.certificate)
+    pulumi.export("root", signing.root)
 """
 
 
-def up(project, folder: Path, kind: str = "ec-p256"):
-    return project.write(PROGRAM).up(folder=str(folder), type=kind)
+def up(project, folder: Path, kind: str = "ES256", **more: str):
+    return project.write(PROGRAM).up(folder=str(folder), type=kind, **more)
 
 
 def test_private_keys_are_in_files_of_mode_0600_and_nowhere_else(project, tmp_path):
@@ -86,12 +90,22 @@ def test_each_identity_has_a_certificate_with_its_user_and_groups(project, tmp_p
     assert names == [["the-admin"], ["system:masters"]]
 
 
-@pytest.mark.parametrize("kind", ["ec-p256", "rsa-2048"])
+@pytest.mark.parametrize("kind", ALGORITHMS)
 def test_the_signing_key_is_the_one_of_the_certificate(project, tmp_path, kind):
     outputs = up(project, tmp_path, kind).outputs
     key = serialization.load_pem_private_key(Path(str(outputs["keyFile"])).read_bytes(), password=None)
     certificate = x509.load_pem_x509_certificate(str(outputs["certificate"]).encode())
     assert key.public_key() == certificate.public_key()
+
+
+def test_a_self_signed_certificate_is_its_own_root_and_a_chain_ends_with_one(project, tmp_path):
+    outputs = up(project, tmp_path / "one").outputs
+    assert outputs["root"] == outputs["certificate"]
+    outputs = up(project, tmp_path / "three", intermediate="true").outputs
+    leaf, between, root = x509.load_pem_x509_certificates(str(outputs["certificate"]).encode())
+    assert x509.load_pem_x509_certificates(str(outputs["root"]).encode()) == [root]
+    leaf.verify_directly_issued_by(between)
+    between.verify_directly_issued_by(root)
 
 
 def test_a_certificate_can_be_of_others_and_have_ended(project, tmp_path):
@@ -104,7 +118,7 @@ def test_a_certificate_can_be_of_others_and_have_ended(project, tmp_path):
 def test_keys_stay_until_something_about_them_changes(project, tmp_path):
     first = up(project, tmp_path).outputs
     assert up(project, tmp_path).outputs == first
-    second = up(project, tmp_path, "rsa-2048").outputs
+    second = up(project, tmp_path, "PS256").outputs
     assert second["certificate"] != first["certificate"]
     assert second["ca"] == first["ca"]
 

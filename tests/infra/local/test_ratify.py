@@ -7,6 +7,7 @@ import pytest
 
 from infra.local import ratify
 from infra.settings import Settings
+from workloads.trust import trust_policy
 
 
 def configuration(**settings: Any) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def test_signatures_are_verified_by_notation_against_the_trust_store():
 
 
 def test_the_trust_policy_is_strict_covers_every_repository_and_lists_one_identity():
-    (policy,) = ratify.trust_policy("CN=me,C=US")["trustPolicies"]
+    (policy,) = trust_policy("CN=me,C=US")["trustPolicies"]
     assert policy["signatureVerification"] == {"level": "strict"}
     assert policy["registryScopes"] == ["*"]
     assert policy["trustedIdentities"] == ["x509.subject: CN=me,C=US"]
