@@ -10,9 +10,10 @@ import yaml
 from csscgen import stackfiles
 from infra.engine import StepEvent, select
 from infra.engine.embedded import EmbeddedEngine
+from infra.local.certificates import root_of, signing_certificate
 from infra.settings import SUBJECTS
 from tests.infra.stacks import CA, CERTIFICATE, ROOT, Declared, Remembering, on_a_bare_machine
-from workloads.errors import EngineError, SettingsError, UsageError
+from workloads.errors import EngineError, ProjectError, SettingsError, UsageError
 from workloads.naming import ImageSet
 from workloads.negatives import REFUSED_SIGNERS
 
@@ -491,3 +492,41 @@ def test_a_workload_that_is_refused_keeps_no_other_from_being_declared(world):
     ends = {event.name: event.status for event in told if event.status != "started"}
     workloads = {name: status for name, status in ends.items() if name.startswith("workload-")}
     assert workloads == {"workload-0": "done", "workload-1": "failed", "workload-2": "done", "workload-3": "done"}
+
+
+def test_the_trust_store_has_roots_and_the_policy_the_leaf_where_there_is_an_intermediate(world):
+    outputs = world.up("local-shared", signing={"intermediate": True, "algorithm": "PS384"}).outcome.outputs
+    assert outputs["trustStore"].splitlines()[0] == f"the root of {CERTIFICATE} of ratify-perf"
+    assert outputs["signingCertificate"] == f"{CERTIFICATE} of ratify-perf\n"
+    (policy,) = outputs["trustPolicy"]["trustPolicies"]
+    assert policy["trustedIdentities"] == ["x509.subject: CN=ratify-perf,O=ratify-perf,ST=WA,C=US"]
+
+
+def test_an_existing_key_is_used_where_it_is_and_its_name_is_the_refused_signers(world, tmp_path):
+    key, chain = signing_certificate("ES384", "theirs", organization="they", intermediate=True)
+    (tmp_path / "key.pem").write_text(key)
+    (tmp_path / "chain.pem").write_text(chain)
+    signing = {"keyFile": str(tmp_path / "key.pem"), "certificateFile": str(tmp_path / "chain.pem")}
+    declared = world.up("local-shared", signing=signing)
+    outputs = declared.outcome.outputs
+    assert (outputs["signingKeyFile"], outputs["signingCertificate"]) == (signing["keyFile"], chain)
+    assert outputs["trustStore"].startswith(root_of(chain))
+    (policy,) = outputs["trustPolicy"]["trustPolicies"]
+    assert policy["trustedIdentities"] == ["x509.subject: CN=theirs,O=they,ST=WA,C=US"]
+    subjects = {kind: declared.inputs(f"signing-{kind}")["subject"] for kind in REFUSED_SIGNERS}
+    assert subjects["wrong-ca"] == subjects["expired-certificate"] == "CN=theirs,O=they,ST=WA,C=US"
+    assert subjects["revoked"] == "CN=ratify-perf,O=ratify-perf-revoked,ST=WA,C=US"
+    assert "signing" not in declared.steps
+    assert key not in json.dumps(declared.state)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "cannot be read: No such file"), ("nothing", "has no certificate in PEM form")],
+)
+def test_an_existing_certificate_that_cannot_be_read_is_told(world, tmp_path, text, said):
+    if text is not None:
+        (tmp_path / "chain.pem").write_text(text)
+    signing = {"keyFile": str(tmp_path / "key.pem"), "certificateFile": str(tmp_path / "chain.pem")}
+    with pytest.raises(ProjectError, match=said):
+        world.up("local-shared", signing=signing)

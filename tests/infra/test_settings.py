@@ -149,7 +149,8 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
             for key in keys:
                 config.get(subject, {}).pop(key, None)
     signing = config.get("signing", {})
-    if platform == "azure" or len({"keyFile", "certificateFile"} & signing.keys()) == 1 or signing.get("intermediate"):
+    given = [bool(signing.get(key)) for key in ("keyFile", "certificateFile")]
+    if platform == "azure" or given[0] != given[1] or signing.get("intermediate"):
         for key in ("keyFile", "certificateFile", "intermediate"):
             signing.pop(key, None)
     if platform == "kubeconfig" and not config.get("sharedStack"):
