@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workloads.naming import ImageSet
 from workloads.ratify.objects import RUN_LABEL, Plan, namespace_objects, workload_objects
+from workloads.referrers import Extra
 
 HOST = "127.0.0.1:5000"
 PLAN = Plan(
@@ -34,6 +36,7 @@ PLANS = st.builds(
     negatives=st.sampled_from([{}, {"unsigned": 0.5}, {"expired": 0.25, "sbom": 0.75}]),
     seed=st.integers(0, 9),
     restored=st.booleans(),
+    referrers=st.sampled_from([(), (Extra("application/spdx+json", 4096, share=0.5), Extra("a/b", 1, count=2))]),
 )
 
 
@@ -80,6 +83,40 @@ def test_there_is_a_set_per_variant_in_use_or_per_workload():
     assert {images.variant for images in plan.image_sets} == {None, "expired"}
     assert len(plan.image_sets) == 2
     assert len(replace(plan, unique_images=True).image_sets) == 4
+
+
+def mixed(*, unique: bool, seed: int) -> list[ImageSet]:
+    negatives = {"unsigned": 0.2, "tampered-manifest": 0.1, "expired": 0.1}
+    extras = (Extra("application/spdx+json", 4096, share=0.3),)
+    plan = replace(PLAN, shards=20, replicas=20, containers=10, negatives=negatives, referrers=extras)
+    return replace(plan, unique_images=unique, seed=seed).image_sets
+
+
+@pytest.mark.parametrize("unique", [False, True], ids=["shared images", "images of their own"])
+def test_a_mix_is_the_same_for_a_seed_and_another_for_another(unique):
+    """Signed, unsigned, tampered and expired by proportion, and SBOMs on a share of each set."""
+    one, same, other = (mixed(unique=unique, seed=seed) for seed in (7, 7, 8))
+    assert one == same
+    assert [images.repository for images in one] == [images.repository for images in same]
+    assert {images.repository for images in one}.isdisjoint(images.repository for images in other)
+    variants = [images.variant for images in one]
+    counts = {kind: variants.count(kind) for kind in (None, "unsigned", "tampered-manifest", "expired")}
+    assert list(counts.values()) == ([12, 4, 2, 2] if unique else [1, 1, 1, 1])
+    assert all(len(images.carriers[0]) == 3 for images in one)
+    assert (variants != [images.variant for images in other]) or not unique
+
+
+def test_the_images_of_a_mix_have_the_same_names_on_every_machine():
+    """What one machine named once."""
+    shared, own = mixed(unique=False, seed=7), mixed(unique=True, seed=7)
+    assert sorted(images.repository for images in shared) == [
+        "10-containers-1-referrers-expired-xde0a6e",
+        "10-containers-1-referrers-tampered-manifest-xde0a6e",
+        "10-containers-1-referrers-unsigned-xde0a6e",
+        "10-containers-1-referrers-xde0a6e",
+    ]
+    assert [images.shard for images in own if images.variant == "unsigned"] == [0, 2, 5, 15]
+    assert sorted(own[0].carriers[0]) == ["1", "10", "4"]
 
 
 def test_restoring_changes_no_workload():
