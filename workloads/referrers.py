@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-SIGNATURE_TYPE = "application/vnd.cncf.notary.signature"
-"""The artifact type of Notary Project signatures, whose number is a setting of its own."""
+from workloads.trust import SIGNATURE_TYPE
+
 SBOM_TYPES = ("application/spdx+json", "application/vnd.cyclonedx+json")
 """The artifact types that get a document of their kind; all others get bytes."""
 LEAST_SBOM_BYTES = 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from orjson import dumps
@@ -22,6 +22,7 @@ from csscgen.artifacts.images import Base, image
 from csscgen.artifacts.negatives import KIND, RECIPES
 from csscgen.planning.abilities import Abilities
 from csscgen.planning.data import model
+from infra.settings import Signing
 from workloads.naming import ImageSet
 from workloads.referrers import SBOM_TYPES
 
@@ -30,9 +31,9 @@ _DIGEST = f"sha256:{'0' * 64}"
 
 @dataclass(frozen=True)
 class Bodies:
-    """The sizes of what is pushed, in bytes, with signatures of one algorithm."""
+    """The sizes of what is pushed, in bytes, with the signatures that these settings make."""
 
-    algorithm: str = "ES256"
+    signing: Signing = field(default_factory=Signing)
 
     def shared(self, *, attaches: bool) -> Mapping[str, int]:
         """The blobs that all images of a set share; one of them only where something is attached."""
@@ -54,7 +55,8 @@ class Bodies:
         """Blob and manifest of an attachment, and its entry in a list of referrers."""
         extra = images.extra(kind)
         if extra is None:
-            return model().signature_bytes[self.algorithm], model().entry_bytes
+            form = f"{self.signing.envelope}_chain" if self.signing.intermediate else self.signing.envelope
+            return model().signature_bytes[form][self.signing.algorithm], model().entry_bytes
         media_type = extra.artifact_type if extra.artifact_type in SBOM_TYPES else OCTETS
         blob = Content(Descriptor(media_type, _DIGEST, extra.size), b"")
         made = Attachment(extra.artifact_type, blob, subject, {KIND: str(kind)}).manifest

@@ -58,8 +58,6 @@ class Limits:
     arm: Arm
     kubernetes: Scalability
     etcd_bytes: int
-    vault_signatures_per_second: Mapping[str, float]
-    """By signature algorithm."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,8 @@ class Model:
     gatekeeper_cores: int
     layer_bytes: int
     config_bytes: int
-    signature_bytes: Mapping[str, int]
+    signature_bytes: Mapping[str, Mapping[str, int]]
+    """By form (``jws``, ``cose``, with ``_chain`` where there is an intermediate authority) and algorithm."""
     entry_bytes: int
     index_bytes: int
     local_requests_per_second: float
@@ -134,9 +133,6 @@ def limits() -> Limits:
         arm=Arm(**content["arm"]),
         kubernetes=Scalability(**content["kubernetes"]),
         etcd_bytes=content["etcd"]["bytes"],
-        vault_signatures_per_second={
-            algorithm: count / 10 for algorithm, count in content["key_vault"]["signatures_per_10_seconds"].items()
-        },
     )
 
 

@@ -41,7 +41,7 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
     if shared is None:
         return planned
     made, placed = objects(settings), nodes(settings)
-    prepared = seeding(settings.plan.image_sets, abilities(shared), Bodies(shared.signing.algorithm))
+    prepared = seeding(settings.plan.image_sets, abilities(shared), Bodies(shared.signing))
     pace = pace_of(shared)
     asked = _asked(settings, shared, placed, cores or os.cpu_count() or 1)
     by_whom: dict[Who, Requests] = {"Ratify": asked.run}

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from csscgen.planning.data import limits, model
+from csscgen.planning.data import model
 from csscgen.planning.requests import Requests
 from csscgen.planning.seeding import Seeding
 from csscgen.planning.serving import Demand, Serving, Stage, Who, in_turn, serve
 from infra.settings import Settings
 from workloads import registries
+from workloads.algorithms import ALGORITHMS
 from workloads.registries import Category, Limit
 
 
@@ -34,7 +35,7 @@ class Pace:
 def pace_of(shared: Settings) -> Pace:
     """The pace of a seeding to the registries of a shared stack."""
     if shared.registry_kind == "acr":
-        return Pace(model().requests_per_second, limits().vault_signatures_per_second[shared.signing.algorithm])
+        return Pace(model().requests_per_second, ALGORITHMS[shared.signing.algorithm].vault_limit / 10)
     return Pace(model().local_requests_per_second if shared.platform == "local" else model().requests_per_second)
 
 

@@ -78,7 +78,7 @@ def seed_plan(
 def of_stack(settings: Settings, shared: Settings, only: str | None = None) -> SeedPlan:
     """The plan of a stack's seeding; ``shared`` has the settings of its shared stack."""
     sets = settings.plan.image_sets
-    return seed_plan(sets, abilities(shared), Bodies(shared.signing.algorithm), pace_of(shared), only)
+    return seed_plan(sets, abilities(shared), Bodies(shared.signing), pace_of(shared), only)
 
 
 def of_options(hosts: Sequence[str], sets: Sequence[ImageSet], only: str | None = None) -> SeedPlan:

@@ -5,7 +5,8 @@ from fractions import Fraction
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workloads.referrers import SBOM_TYPES, SIGNATURE_TYPE, Extra, apportion, carriers, fingerprint, problems
+from workloads.referrers import SBOM_TYPES, Extra, apportion, carriers, fingerprint, problems
+from workloads.trust import SIGNATURE_TYPE
 
 SHARES = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
 IMAGES = st.integers(1, 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import date
+from typing import get_args
 
 import pytest
 
@@ -11,6 +12,7 @@ from csscgen.planning import data
 from csscgen.planning.quantities import quantity
 from infra.settings import Settings
 from workloads import registries
+from workloads.algorithms import AlgorithmName, EnvelopeName
 
 
 def test_every_file_is_read_whole_and_says_its_date():
@@ -18,8 +20,10 @@ def test_every_file_is_read_whole_and_says_its_date():
         assert date.fromisoformat(known.as_of) <= date(2100, 1, 1)
     model = data.model()
     figures = {field.name: getattr(model, field.name) for field in fields(model)}
-    by_algorithm = [figures.pop("signature_bytes"), data.limits().vault_signatures_per_second]
-    assert all(figure > 0 for each in (figures, *by_algorithm) for figure in each.values())
+    signatures = figures.pop("signature_bytes")
+    assert all(figure > 0 for each in (figures, *signatures.values()) for figure in each.values())
+    assert {tuple(each) for each in signatures.values()} == {get_args(AlgorithmName)}
+    assert set(signatures) == {f"{form}{chain}" for form in get_args(EnvelopeName) for chain in ("", "_chain")}
 
 
 def test_the_default_vm_sizes_are_known():

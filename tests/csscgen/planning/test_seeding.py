@@ -6,6 +6,7 @@ import random
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from csscgen.artifacts import client
+from csscgen.artifacts.descriptors import IMAGE_MANIFEST, Descriptor
 from csscgen.artifacts.logins import Login, read_login
 from csscgen.artifacts.seeder import SeedReport, seed
 from csscgen.artifacts.signing import LocalSigner
@@ -25,7 +27,7 @@ from csscgen.planning.requests import Requests
 from csscgen.planning.seeding import seeding
 from infra.local.certificates import signing_certificate
 from infra.local.sockets import free_ports
-from infra.settings import Settings
+from infra.settings import Settings, Signing
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import ELF, FakeRegistry
 from tests.csscgen.artifacts.verifying import counts, credentials, running
@@ -184,7 +186,10 @@ async def test_the_emulator_counts_the_requests_that_were_planned(sower, emulato
 
     await sower.seed(sets, target)
     again = seeding(sets, can, Bodies(), complete=planned.images)
-    assert dict(counted(host) - between) == exact(again.requests)
+    seen, expected = dict(counted(host) - between), exact(again.requests)
+    if not can.referrers_api:  # that there is none is found out by the first who reads a list: how many ask until then?
+        assert seen.pop("list_referrers", 0) <= expected.pop("list_referrers", 0)
+    assert seen == expected
     assert (again.manifests, again.bytes, again.requests.write) == (0, 0, 0)
 
 
@@ -221,3 +226,16 @@ def test_a_second_identity_has_tokens_of_its_own():
     assert one.requests.oauth == 3 + 2  # for each repository, and for those that mount from the first
     assert replace(two.pushing, oauth=0) == replace(one.pushing, oauth=0)
     assert two.requests.oauth == 2 * one.requests.oauth
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES512", "PS256"])
+@pytest.mark.parametrize("envelope", ["jws", "cose"])
+@pytest.mark.parametrize("intermediate", [False, True], ids=["one certificate", "a chain"])
+def test_a_signature_has_the_bytes_that_were_measured(algorithm, envelope, intermediate):
+    key, chain = signing_certificate(algorithm, "ratify-perf", intermediate=intermediate)
+    images = ImageSet(1, 1)
+    subject = Descriptor(IMAGE_MANIFEST, f"sha256:{'0' * 64}", 530)
+    made = LocalSigner(key, chain, envelope=envelope).sign(subject, datetime.now(UTC))
+    bodies = Bodies(Signing(algorithm=algorithm, envelope=envelope, intermediate=intermediate))
+    planned = bodies.image(images, {None: 1}, Abilities()) - bodies.image(images, {}, Abilities())
+    assert planned == pytest.approx(made.blob.descriptor.size + made.manifest.descriptor.size, rel=0.02)
