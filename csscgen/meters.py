@@ -22,7 +22,7 @@ class Step:
     """The stage that it is in."""
     done: int
     total: int
-    """In images."""
+    unit: str = "images"
     manifests: int = 0
     """Pushed so far."""
     throttled: int = 0
@@ -76,7 +76,7 @@ def _rates(before: Sequence[tuple[float, int, int]]) -> tuple[float, float]:
 def _told(step: Step, images_per_s: float, manifests_per_s: float) -> str:
     if not step.total:
         return step.what
-    parts = [f"{step.what} {step.done:,} of {step.total:,} images"]
+    parts = [f"{step.what} {step.done:,} of {step.total:,} {step.unit}"]
     if manifests_per_s:
         parts.append(f"{manifests_per_s:,.0f} manifests/s")
     if images_per_s and (left := step.total - step.done):

@@ -7,27 +7,28 @@ before the run's own stack is there, as those who run the Pulumi CLI themselves 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csscgen.assignments import Assignment, of_stack
 from csscgen.context import Context
-from csscgen.interruptions import run
-from csscgen.meters import Meter, Step
+from csscgen.meters import Step
 from csscgen.progress import Progress
+from csscgen.several import Tell, at_once, rows
 from infra.local import tools
-from workloads.errors import ProjectError, UsageError
+from workloads.errors import UsageError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline.transport import HttpTransport
 
-    from csscgen.artifacts.seeder import SeedProgress, SeedReport
+    from csscgen.artifacts.descriptors import Attachment, Descriptor
     from csscgen.artifacts.signing import Signer
+    from csscgen.artifacts.targets import Target
 
 WAITER = "waiter"
 AzureLogin = Callable[[], AbstractContextManager["TokenCredential"]]
@@ -49,87 +50,38 @@ def seed(
 
     ``azure_login`` takes the place of azure-identity's default chain, ``transport`` that of the network to Key Vault.
     """
-    (report,) = seed_stack(context, azure_login=azure_login, transport=transport)
-    return report
-
-
-def seed_stack(
-    context: Context,
-    *,
-    every: bool = False,
-    credentials: Sequence[Path] = (),
-    profile: str | None = None,
-    prune: bool = False,
-    azure_login: AzureLogin | None = None,
-    transport: HttpTransport[Any, Any] | None = None,
-) -> list[dict[str, Any]]:
-    """The same for the registries of a stack that :func:`csscgen.assignments.of_stack` chooses."""
     with ExitStack() as held:
         who = azure_identity(context, held, azure_login)
-        assignment = of_stack(context, every=every, credentials=credentials, profile=profile, who=who)
-        signers = Signers(_vault(context, who, held, transport)) if who else _files(context, assignment)
-        return seed_all(assignment, signers, context.progress, prune=prune)
+        assignment = of_stack(context, who=who)
+        signers = stack_signers(context, assignment, who, held, transport)
+        (report,) = seed_all(assignment, signers, context.progress)
+    return report
 
 
 def seed_all(
     assignment: Assignment, signers: Signers, progress: Progress, *, prune: bool = False
 ) -> list[dict[str, Any]]:
-    """Seeds every registry of an assignment, all of them at once; a report for each, with its ``registry``.
-
-    One that fails holds up no other. Raises its error when all have ended.
-    """
-    import uvloop
-
-    from csscgen.artifacts.seeder import seed
+    """Seeds every registry of an assignment, all of them at once; a report for each, with its ``registry``."""
+    from csscgen.artifacts.seeder import SeedProgress, SeedReport, seed
 
     waiter = build_waiter(progress)
-    meter = Meter(progress.update, [target.registry for target in assignment.targets])
 
-    async def all_of_them() -> list[SeedReport | BaseException]:
-        return await asyncio.gather(
-            *(
-                seed(
-                    assignment.sets,
-                    target,
-                    signer=signers.genuine,
-                    refused=signers.refused,
-                    waiter=waiter,
-                    prune=prune,
-                    on_progress=_told(meter.of(target.registry)),
-                )
-                for target in assignment.targets
-            ),
-            return_exceptions=True,
+    async def one(target: Target, tell: Tell) -> SeedReport:
+        def told(at: SeedProgress) -> None:
+            what = "waiting for another seeding" if at.stage == "wait" else at.stage
+            tell(Step(what, at.done, at.images, manifests=at.pushed, throttled=at.throttled))
+
+        return await seed(
+            assignment.sets,
+            target,
+            signer=signers.genuine,
+            refused=signers.refused,
+            waiter=waiter,
+            prune=prune,
+            on_progress=told,
         )
 
-    results = run(all_of_them(), uvloop.new_event_loop)
-    hosts = [target.registry for target in assignment.targets]
-    return [{"registry": host, **asdict(report)} for host, report in zip(hosts, sound(hosts, results), strict=True)]
-
-
-def _told(tell: Callable[[Step], None]) -> Callable[[SeedProgress], None]:
-    """The progress of a seeding for a meter."""
-
-    def told(progress: SeedProgress) -> None:
-        what = "waiting for another seeding" if progress.stage == "wait" else progress.stage
-        tell(Step(what, progress.done, progress.images, progress.pushed, progress.throttled))
-
-    return told
-
-
-def sound(hosts: Sequence[str], results: Sequence[Any]) -> list[Any]:
-    """What was done in each registry. Raises the error of the one that failed, or one that tells those of several."""
-    errors = [result for result in results if isinstance(result, BaseException)]
-    for error in errors:
-        if not isinstance(error, ProjectError):
-            raise error
-    if not errors:
-        return list(results)
-    if len(results) == 1:
-        raise errors[0]
-    done = [host for host, result in zip(hosts, results, strict=True) if not isinstance(result, BaseException)]
-    rest = f"The other registries have what they should: {', '.join(done)}." if done else "No registry is done."
-    raise type(errors[0])("\n".join([*(str(error) for error in errors), rest]))
+    return rows(assignment, at_once(assignment, progress, one))
 
 
 def build_waiter(progress: Progress) -> Path:
@@ -149,8 +101,19 @@ def azure_identity(context: Context, held: ExitStack, azure_login: AzureLogin | 
     return held.enter_context((azure_login or credential)())
 
 
-def _files(context: Context, assignment: Assignment) -> Signers:
-    """Who signs where the keys are in files of a shared stack."""
+def stack_signers(
+    context: Context,
+    assignment: Assignment,
+    who: TokenCredential | None,
+    held: ExitStack,
+    transport: HttpTransport[Any, Any] | None = None,
+) -> Signers:
+    """Who signs a stack's images: the Key Vault as ``who``, or keys in files of its shared stack.
+
+    ``held`` closes what is opened for it. Raises UsageError or AzureError for keys that cannot be used.
+    """
+    if who is not None:
+        return Signers(_vault(context, who, held, transport))
     shared = context.shared_outputs()
     in_use = {images.variant for images in assignment.sets}
     refused = {kind: who for kind, who in shared.get("refusedSigners", {}).items() if kind in in_use}
@@ -158,6 +121,31 @@ def _files(context: Context, assignment: Assignment) -> Signers:
         file_signer(Path(shared["signingKeyFile"]), shared["signingCertificate"]),
         {kind: file_signer(Path(who["keyFile"]), who["certificate"]) for kind, who in refused.items()},
     )
+
+
+def given_signers(assignment: Assignment, key: Path | None, certificate: Path | None) -> Signers:
+    """Who signs images without a stack: the key and the certificates in these files.
+
+    Raises UsageError if they are needed and not given, or cannot be used.
+    """
+    if not any(images.signatures for images in assignment.sets):
+        return Signers(_Nobody())
+    if key is None or certificate is None:
+        raise UsageError("Say who signs: --key FILE with the key, and --certificate FILE with its certificates.")
+    try:
+        chain = certificate.read_bytes().decode(errors="replace")
+    except OSError as error:
+        raise UsageError(f"The certificates {certificate} cannot be read: {error.strerror}.") from None
+    return Signers(file_signer(key, chain))
+
+
+class _Nobody:
+    """A signer of images that have no signatures."""
+
+    remote = False
+
+    def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
+        raise AssertionError("nobody signs these images")
 
 
 def _vault(

@@ -267,6 +267,14 @@ class RegistryClient:
                 "empty repository."
             )
 
+    async def repositories(self) -> list[str] | None:
+        """Every repository; None where the registry does not tell, or not to whoever asks."""
+        try:
+            pages = await self._pages("/v2/_catalog", self._transport.scope("registry:catalog:*"), "read")
+        except RegistryError:
+            return None
+        return None if pages is None else [name for page in pages for name in page.get("repositories") or ()]
+
     async def tags(self, repository: str) -> list[str] | None:
         """Every tag of a repository; None if there is no such repository."""
         at = self._repository(repository)

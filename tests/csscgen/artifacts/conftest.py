@@ -134,6 +134,9 @@ class FakeRegistry:
         if (name, digest) not in self.manifests:
             return web.Response(status=404)
         content = self.manifests[name, digest]
+        if ":" not in digest:  # a tag goes alone
+            del self.manifests[name, digest]
+            return web.Response(status=202)
         for key in [key for key, other in self.manifests.items() if key[0] == name and other == content]:
             del self.manifests[key]
         return web.Response(status=202)
