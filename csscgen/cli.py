@@ -23,7 +23,7 @@ COMMANDS = {
     "preview": "Show what up would do.",
     "destroy": "Remove what a stack made.",
     "outputs": "Print the outputs of a stack as JSON.",
-    "artifacts": "Seed signed images.",
+    "artifacts": "Seed signed images, and see to what was seeded.",
     "load": "Send a stack's load and record what becomes of it.",
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",

@@ -20,6 +20,7 @@ from csscgen.meters import Step
 from csscgen.progress import Progress
 from csscgen.several import Tell, at_once, rows
 from infra.local import tools
+from workloads.algorithms import EnvelopeName
 from workloads.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,12 +115,15 @@ def stack_signers(
     """
     if who is not None:
         return Signers(_vault(context, who, held, transport))
-    shared = context.shared_outputs()
+    shared, envelope = context.shared_outputs(), (context.stack.shared or context.stack).settings.signing.envelope
     in_use = {images.variant for images in assignment.sets}
-    refused = {kind: who for kind, who in shared.get("refusedSigners", {}).items() if kind in in_use}
+    refused = {kind: one for kind, one in shared.get("refusedSigners", {}).items() if kind in in_use}
     return Signers(
-        file_signer(Path(shared["signingKeyFile"]), shared["signingCertificate"]),
-        {kind: file_signer(Path(who["keyFile"]), who["certificate"]) for kind, who in refused.items()},
+        file_signer(Path(shared["signingKeyFile"]), shared["signingCertificate"], envelope),
+        {
+            kind: file_signer(Path(one["keyFile"]), one["certificate"], envelope, expired=True)
+            for kind, one in refused.items()
+        },
     )
 
 
@@ -158,15 +162,16 @@ def _vault(
     update = context.progress.update
     signing = (context.stack.shared or context.stack).settings.signing
     certificate = certificates.ensure(context.shared_outputs(), signing, who, tell=update, transport=transport)
-    return held.enter_context(VaultSigner(certificate, who, tell=update, transport=transport))
+    return held.enter_context(
+        VaultSigner(certificate, who, tell=update, transport=transport, envelope=signing.envelope)
+    )
 
 
-def file_signer(key: Path, certificate: str) -> Signer:
-    """Signs with a key in a file; ``certificate`` is its chain, as PEM. Raises UsageError if they cannot be used."""
-    from csscgen.artifacts.signing import LocalSigner
+def file_signer(key: Path, certificate: str, envelope: EnvelopeName = "jws", *, expired: bool = False) -> Signer:
+    """Signs with a key in a file; ``certificate`` is its chain, as PEM, which may have ended if ``expired``.
 
-    try:
-        pem = key.read_bytes().decode(errors="replace")
-    except OSError as error:
-        raise UsageError(f"The signing key {key} cannot be read: {error.strerror}.") from None
-    return LocalSigner(pem, certificate)
+    Raises UsageError if they cannot be used.
+    """
+    from csscgen.artifacts.signing import LocalSigner, read_key
+
+    return LocalSigner(read_key(key), certificate, envelope=envelope, expired=expired)

@@ -27,7 +27,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", "/nonexistent")
     stand_in_tools()
-    key, certificate = signing_certificate("ec-p256", "a test")
+    key, certificate = signing_certificate("ES256", "a test")
+    (tmp_path / "key.pem").touch(mode=0o600)
     (tmp_path / "key.pem").write_text(key)
     (tmp_path / "chain.pem").write_text(certificate)
     return tmp_path
