@@ -86,7 +86,7 @@ _TARGET = entries({}, {**dict.fromkeys(("metrics", "log", "folder"), maybe(text)
 OUTPUTS = entries(
     {},
     {
-        **dict.fromkeys(("kubeconfig", "registry", "signingKeyFile", "signingCertificate"), text),
+        **dict.fromkeys(("kubeconfig", "registry", "signingKeyFile", "signingCertificate", "trustStore"), text),
         "prometheus": maybe(text),
         "prometheusService": maybe(entries({"namespace": text, "name": text, "port": number})),
         "components": maybe(

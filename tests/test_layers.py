@@ -24,6 +24,7 @@ MAY_IMPORT = {
         "infra.faults",
         "infra.engine",
         "infra.local.tools",
+        "infra.local.certificates",  # keys are made by the same rules with a stack and without
         "infra.local.sockets",
         "infra.local.running",
         "infra.local.probes",

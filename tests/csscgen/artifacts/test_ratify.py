@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,7 @@ from csscgen.artifacts.seeder import SeedReport, seed
 from csscgen.artifacts.signing import LocalSigner
 from csscgen.artifacts.targets import Target
 from infra.local.certificates import ORGANIZATION, signing_certificate, signing_subject
-from infra.local.sockets import free_ports
-from tests.csscgen.artifacts.binaries import binary
-from tests.csscgen.artifacts.verifying import Served, counts, credentials, running, verification
+from tests.csscgen.artifacts.verifying import Served, counts, serving, verification
 from workloads.naming import ImageSet
 from workloads.negatives import KINDS, REFUSED_SIGNERS
 
@@ -31,31 +27,7 @@ COMMON_NAME = 'a load, "test" + more; #1'
 
 @pytest.fixture(scope="module", params=["emulator", "acr", "no referrers API", "distribution"])
 def registry(request, tmp_path_factory):
-    """A registry with contents in memory: the emulator as plain as can be; as ACR, with logins, a data endpoint and
-    pages that hold fewer referrers than an image has; without the referrers API; and CNCF's."""
-    folder = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
-    port, data = free_ports(2)
-    served = Served(f"127.0.0.1:{port}")
-    emulator = [sys.executable, "-m", "infra.local.registry", f"--port={port}", "--size=L", "--region=x"]
-    if request.param == "emulator":
-        argv = emulator
-    elif request.param == "no referrers API":
-        argv = [*emulator, "--referrers-page=0"]
-    elif request.param == "acr":
-        made = credentials(folder, [served.host])
-        served = Served(served.host, Path(made["push"]), Path(made["pull"]))
-        argv = [*emulator, f"--identities={made['identities']}", f"--data-port={data}", "--referrers-page=2"]
-    else:
-        config = {
-            "version": "0.1",
-            "log": {"level": "warn"},
-            "storage": {"inmemory": {}, "delete": {"enabled": True}},
-            "http": {"addr": f"127.0.0.1:{port}"},
-        }
-        (folder / "config.yml").write_text(json.dumps(config))
-        argv = [binary("registry"), "serve", str(folder / "config.yml")]
-    page = "/v2/" if request.param == "distribution" else "/metrics"
-    with running(argv, f"http://{served.host}{page}", folder / "log"):
+    with serving(request.param, tmp_path_factory.mktemp(request.param.replace(" ", "-"))) as served:
         yield served
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from urllib.request import urlopen
 
 from infra.local import ratify
 from infra.local.credentials import _CredentialsProvider
+from infra.local.sockets import free_ports
 from infra.settings import Settings
 from tests.csscgen.artifacts.binaries import binary
 from workloads.trust import trust_policy
@@ -61,9 +63,37 @@ def credentials(folder: Path, hosts: list[str]) -> dict[str, str]:
     return made
 
 
+@contextmanager
+def serving(kind: str, folder: Path):
+    """A registry with contents in memory: the emulator as plain as can be; as ACR, with logins, a data endpoint and
+    pages that hold fewer referrers than an image has; without the referrers API; and CNCF's."""
+    port, data = free_ports(2)
+    served = Served(f"127.0.0.1:{port}")
+    emulator = [sys.executable, "-m", "infra.local.registry", f"--port={port}", "--size=L", "--region=x"]
+    if kind == "emulator":
+        argv = emulator
+    elif kind == "no referrers API":
+        argv = [*emulator, "--referrers-page=0"]
+    elif kind == "acr":
+        made = credentials(folder, [served.host])
+        served = Served(served.host, Path(made["push"]), Path(made["pull"]))
+        argv = [*emulator, f"--identities={made['identities']}", f"--data-port={data}", "--referrers-page=2"]
+    else:
+        config = {
+            "version": "0.1",
+            "log": {"level": "warn"},
+            "storage": {"inmemory": {}, "delete": {"enabled": True}},
+            "http": {"addr": f"127.0.0.1:{port}"},
+        }
+        (folder / "config.yml").write_text(json.dumps(config))
+        argv = [binary("registry"), "serve", str(folder / "config.yml")]
+    page = "/v2/" if kind == "distribution" else "/metrics"
+    with running(argv, f"http://{served.host}{page}", folder / "log"):
+        yield served
+
+
 def verification(folder: Path, trust_store: str, identity: str, login: Path | None) -> Callable[[str], Any]:
     """What runs ``ratify verify`` with the configuration of the stacks, and returns its report."""
-    program = binary("ratify")
     (folder / "trust.crt").write_text(trust_store)
     config = ratify.configuration(
         Settings(),
@@ -74,19 +104,33 @@ def verification(folder: Path, trust_store: str, identity: str, login: Path | No
     )
     (folder / "config.json").write_text(json.dumps(config))
 
-    def run(reference: str) -> Any:
-        answer = subprocess.run(
-            [program, "verify", "-c", str(folder / "config.json"), "-s", reference],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={"HOME": str(folder), "RATIFY_LOG_LEVEL": "error"},
-        )
-        start = answer.stdout.find("{")
-        assert start >= 0, f"Ratify printed no report: {answer.stdout}{answer.stderr}"
-        return json.JSONDecoder().raw_decode(answer.stdout[start:])[0]
+    return lambda reference: ratify_verify(folder / "config.json", reference)
 
-    return run
+
+def ratify_verify(config: Path, reference: str) -> Any:
+    """The report of ``ratify verify``."""
+    answer = subprocess.run(
+        [binary("ratify"), "verify", "-c", str(config), "-s", reference],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"HOME": str(config.parent), "RATIFY_LOG_LEVEL": "error"},
+    )
+    start = answer.stdout.find("{")
+    assert start >= 0, f"Ratify printed no report: {answer.stdout}{answer.stderr}"
+    return json.JSONDecoder().raw_decode(answer.stdout[start:])[0]
+
+
+def notation_verify(folder: Path, reference: str) -> Any:
+    """The report of notation's library (tools/notation), which looks at every signature."""
+    answer = subprocess.run(
+        [binary("notation"), str(folder), reference], capture_output=True, text=True, timeout=60, env={}
+    )
+    assert answer.returncode in (0, 1), answer.stderr
+    report = json.loads(answer.stdout)
+    signatures = report["signatures"]
+    assert (answer.returncode == 0) == (bool(signatures) and all(each["error"] is None for each in signatures))
+    return report
 
 
 def counts(host: str) -> dict[str, float]:
