@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import orjson
 
-from csscgen.artifacts.descriptors import Attachment, Content, Descriptor
+from csscgen.artifacts.descriptors import CREATED, Attachment, Content, Descriptor
 from csscgen.artifacts.envelopes import rfc3339, tampered
 from csscgen.artifacts.extras import extra, kinds
-from csscgen.artifacts.signing import CREATED, Signer
 from workloads.naming import ImageSet
+
+if TYPE_CHECKING:  # it loads cryptography, and a plan counts what is attached without it
+    from csscgen.artifacts.signing import Signer
 
 KIND = "ratify-perf/kind"
 """The annotation with the kind."""

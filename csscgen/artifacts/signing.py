@@ -23,13 +23,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from csscgen import __version__
 from csscgen.artifacts import algorithms
 from csscgen.artifacts.chains import Chain, checked
-from csscgen.artifacts.descriptors import Attachment, Content, Descriptor
+from csscgen.artifacts.descriptors import CREATED, Attachment, Content, Descriptor
 from csscgen.artifacts.envelopes import FORMS, KEPT, Envelope, Sign, rfc3339
 from workloads.algorithms import SUPPORTED_KEYS, EnvelopeName
 from workloads.errors import UsageError
 from workloads.trust import SIGNATURE_TYPE as SIGNATURE_TYPE
 
-CREATED = "org.opencontainers.image.created"
 THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 
 

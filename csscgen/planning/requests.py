@@ -10,8 +10,9 @@ disk, exchanges a token of Entra ID for one of ACR's as well (pkg/referrerstore/
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
+from operator import add
 
 from csscgen.artifacts.negatives import attachments
 from csscgen.planning.abilities import Abilities, abilities
@@ -41,14 +42,21 @@ class Requests:
     """The same of lists of referrers."""
 
     def __add__(self, other: Requests) -> Requests:
-        return Requests(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Requests(*map(add, self._counts, other._counts))
 
     def times(self, count: int) -> Requests:
-        return Requests(*(count * each for each in astuple(self)))
+        return Requests(*(count * each for each in self._counts))
 
     @property
     def total(self) -> int:
-        return sum(astuple(self))
+        return sum(self._counts)
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return (
+            *(self.read, self.list_referrers, self.oauth, self.write, self.delete),
+            *(self.read_challenges, self.list_challenges),
+        )
 
     def charged(self, category: Category, *, challenges: bool = False) -> int:
         """What a category's buckets are charged."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from math import ceil
 
@@ -99,33 +100,34 @@ def _in_vain(parts: Sequence[Seeding], can: Abilities) -> Requests:
 
 def _of_set(images: ImageSet, there: int, can: Abilities, bodies: Bodies, blobs: _Blobs, identities: int) -> Seeding:
     """The part of one set, whose first images are ``there``."""
-    all_of_it = _combinations(images, 0)
-    lacking = _combinations(images, there)
-    brought = blobs.bring(images, there > 0) if lacking else _Brought()
-    pushing = Requests(read=1) + brought.requests
-    checking = Requests()
-    for counts, number in lacking:
-        pushing += _pushed(images, counts, can).times(number)
-    for counts, number in all_of_it:
-        checking += _checked(counts, can).times(number)
+    # Sets without extra referrers differ in their names alone.
+    alike = images if images.extras else replace(images, shard=None)
+    part = _of_images(alike, there, can, bodies)
+    brought = blobs.bring(images, part.attachments > 0, there > 0) if part.missing else _Brought()
+    pushing = part.pushing + brought.requests + Requests(read=1)
     if can.login:
-        mounts = sum(brought.mounts.values())
-        asked = (pushing + checking).total - mounts
+        asked = pushing.total + part.checking.total - sum(brought.mounts.values())
         # A token is good for a repository, or for that and the one that is mounted from.
         tokens = min(identities, asked) + sum(min(identities, number) for number in brought.mounts.values())
         pushing += Requests(oauth=tokens)
+    return replace(part, bytes=part.bytes + brought.bytes, pushing=pushing)
+
+
+@lru_cache(4096)
+def _of_images(images: ImageSet, there: int, can: Abilities, bodies: Bodies) -> Seeding:
+    """The images of a set by themselves, of which the first are ``there``."""
+    all_of_it, lacking = _combinations(images, 0), _combinations(images, there)
     missing = images.containers - there
-    attached = _number(lacking)
     return Seeding(
         repositories=1,
         images=images.containers,
         missing=missing,
         attachments=_number(all_of_it),
         signatures=_number(lacking, signed=True),
-        manifests=missing + attached,
-        bytes=brought.bytes + sum(bodies.image(images, counts, can) * number for counts, number in lacking),
-        pushing=pushing,
-        checking=checking,
+        manifests=missing + _number(lacking),
+        bytes=sum(bodies.image(images, counts, can) * number for counts, number in lacking),
+        pushing=sum((_pushed(images, counts, can).times(number) for counts, number in lacking), Requests()),
+        checking=sum((_checked(counts, can).times(number) for counts, number in all_of_it), Requests()),
     )
 
 
@@ -136,10 +138,6 @@ def _combinations(images: ImageSet, there: int) -> list[tuple[Counts, int]]:
         return [(attachments(images, tag), images.containers - there) for tag in tags if images.containers > there]
     found = Counter(tuple(attachments(images, tag).items()) for tag in images.tags[there:])
     return [(dict(counts), number) for counts, number in found.items()]
-
-
-def _attaches(images: ImageSet) -> bool:
-    return any(counts for counts, _ in _combinations(images, 0))
 
 
 def _number(combinations: Sequence[tuple[Counts, int]], *, signed: bool = False) -> int:
@@ -196,10 +194,11 @@ class _Blobs:
         self._mounts = True
         """Whether the registry mounts blobs, as far as was tried."""
 
-    def bring(self, images: ImageSet, there: bool) -> _Brought:
-        """Into the repository of a set; ``there`` says that it has them already."""
+    def bring(self, images: ImageSet, attaches: bool, there: bool) -> _Brought:
+        """Into the repository of a set. ``attaches`` says that its images have attachments, ``there`` that it has the
+        blobs already."""
         brought = _Brought()
-        for name, size in self._bodies.shared(attaches=_attaches(images)).items():
+        for name, size in self._bodies.shared(attaches=attaches).items():
             source = self._sources.setdefault(name, images.repository)
             if there:
                 brought.requests += Requests(read=1)
