@@ -134,11 +134,12 @@ def of_run(settings: Settings, shared: Settings, seconds: float) -> Requests:
     count = settings.scenario.signatures
     heads = _heads(settings, found, count)
     fallback = 0 if can.referrers_api else found.at_registry
-    reads = heads + found.downloads * 2 * count + fallback + found.resolved_tags
-    lists = round(found.at_registry * _pages(settings, can))
-    plain = Requests(read=reads, list_referrers=lists)
+    reads = heads + found.downloads * 2 * count + found.resolved_tags
+    lists = found.at_registry
+    plain = Requests(read=reads + fallback, list_referrers=round(lists * _pages(settings, can)))
     if not how.asked:
         return plain
+    # Further pages, and the list in a tag's place, are of the same operation, whose token is there.
     asked = Requests(oauth=reads + lists, read_challenges=reads, list_challenges=lists)
     return plain + asked + Requests(oauth=_exchanges(settings, found, count, seconds) if how.exchanged else 0)
 

@@ -134,10 +134,9 @@ def as_document(plan: SeedPlan) -> dict[str, Any]:
 def render(plan: SeedPlan) -> str:
     """The plan for the terminal; ends without a line feed."""
     new = plan.new
+    counts = {name: getattr(new, name) for name in ("repositories", "images", "attachments", "signatures", "manifests")}
     lines = [
-        f"{amount(new.images)} images in {amount(new.repositories)} repositories with {amount(new.attachments)} "
-        f"attachments, {amount(new.signatures)} of them signatures by the signer: {amount(new.manifests)} manifests, "
-        f"{size(new.bytes)}.",
+        " \N{MIDDLE DOT} ".join([*(f"{name} {amount(count)}" for name, count in counts.items()), size(new.bytes)]),
         "",
         *_table(["requests", "reads", "lists", "writes", "deletions", "tokens", "401s", "in all"], _requests(plan)),
         "",

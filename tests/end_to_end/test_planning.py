@@ -16,6 +16,7 @@ CASES = {
     "nothing is cached": (),
     "everything is cached": ("ratify.cache=on", "thresholds.ratify.verification_requests=>= 1"),
     "nobody logs in": ("registry.login=off",),
+    "no referrers API": ("registry.referrersApi=off",),
     "extra referrers": (
         'scenario.referrers=[{"artifactType": "application/spdx+json", "share": 0.5}, '
         '{"artifactType": "application/vnd.example.thing", "bytes": 100000, "count": 3}]',

@@ -7,6 +7,7 @@ import importlib
 import click
 
 COMMANDS = {
+    "plan": "Tell what a seeding would push, and how long it takes.",
     "seed": "Bring images and signatures into registries.",
     "verify": "Read back what was seeded, or let Ratify judge it.",
     "list": "List what registries have.",

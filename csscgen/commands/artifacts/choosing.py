@@ -147,6 +147,13 @@ def on_images(command: F) -> F:
     return _with([*_OPTIONS, *_IMAGES], command)
 
 
+def which_images(command: F) -> F:
+    """Those alone that say which images, for a command that asks no registry; it gets them as they are."""
+    for option in reversed(_IMAGES):
+        command = option(command)
+    return command
+
+
 def _with(chosen: list[Any], command: F) -> F:
     @functools.wraps(command)
     def call(**words: Any) -> Any:

@@ -151,3 +151,55 @@ def test_a_plan_takes_less_than_a_second_and_no_heavy_library():
     assert done.returncode == 0, done.stderr
     # Processor time, as others may have the cores.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+SEEDED = [stack for stack in STACKS if read(ROOT, stack).shared is not None]
+
+
+@pytest.mark.parametrize("stack", SEEDED)
+def test_the_seeding_of_every_stack_file_has_a_plan(alone: Path, capsys: pytest.CaptureFixture[str], stack: str):
+    code, out, err = csscgen(capsys, "artifacts", "plan", "--stack", stack)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= WIDTH
+    assert "None" not in out and "nan" not in out
+
+    code, out, err = csscgen(capsys, "artifacts", "plan", "--stack", stack, "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert list(document) == [
+        *("repositories", "images", "attachments", "signatures", "manifests", "bytes", "requests"),
+        *("signing_seconds", "profiles"),
+    ]
+    code, out, _ = csscgen(capsys, "plan", "--stack", stack, "--json")
+    whole = json.loads(out)["seeding"]
+    assert whole["bytes"] == document["bytes"]
+    assert whole["requests"] == {key: n for key, n in document["requests"]["empty"].items() if key != "total"}
+
+
+def test_a_seeding_is_planned_by_options(alone: Path, capsys: pytest.CaptureFixture[str]):
+    words = ("-c", "10", "--num-referrers", "5", "--shards", "100", "--unique-images", "--profile", "premium")
+    code, out, err = csscgen(capsys, "artifacts", "plan", "--registry-host", "mine.azurecr.io", *words, "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (document["repositories"], document["images"], document["signatures"]) == (100, 1_000, 5_000)
+    assert [(row["profile"], row["binds"]) for row in document["profiles"]] == [("premium", "write")] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "either --stack NAME, or --num-containers N and --num-referrers N"),
+        (("-c", "0", "--num-referrers", "5"), "give 1 or more"),
+        (("-c", "1", "--num-referrers", "5", "--set", "scenario.seed=1"), "--set is of a stack"),
+        (("-c", "1", "--num-referrers", "1", "--registry-host", "ghcr.io"), "no place for load"),
+        (("--stack", "local-S", "-c", "5"), "A stack has its own registries and images"),
+        (("--stack", "shared"), "shared is a shared stack, which has no images"),
+    ],
+)
+def test_a_seeding_that_nobody_can_plan_is_told_in_one_sentence(
+    alone: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+):
+    code, out, err = csscgen(capsys, "artifacts", "plan", *words)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert len(err.splitlines()) == 1
