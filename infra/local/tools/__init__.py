@@ -88,6 +88,9 @@ TOOLS: dict[str, Tool] = {
         ),
         # It runs on nodes, not here: those of AKS, unless somebody names a waiter of their own for others.
         Tool("waiter", {"waiter": "ratify-perf/tools/waiter"}, version_args=(), target="linux/amd64"),
+        # Only scripts/bench runs these two: the ceiling of a registry, and a client that is well known.
+        Tool("pusher", {"pusher": "ratify-perf/tools/pusher"}, version_args=(), optional=True),
+        Tool("regpusher", {"regpusher": "ratify-perf/tools/regpusher"}, version_args=(), optional=True),
         Tool(
             "distribution",
             {"registry": "github.com/distribution/distribution/v3/cmd/registry"},

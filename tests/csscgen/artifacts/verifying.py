@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def running(argv: list[str], url: str, log: Path):
+def running(argv: list[str], url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A registry that answers; it is stopped at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -41,7 +41,7 @@ def running(argv: list[str], url: str, log: Path):
             except (URLError, ConnectionError):
                 assert process.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(10)

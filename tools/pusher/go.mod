@@ -1,0 +1,3 @@
+module ratify-perf/tools/pusher
+
+go 1.26
