@@ -127,7 +127,7 @@ class Credentials(Protocol):
         """Take note of an answer 401 to a request that carried ``sent``; whether there is another way to ask."""
 
 
-Ask = Callable[[str, Credentials], Awaitable[Answer]]
+Ask = Callable[[str, Credentials, Callable[[Answer], str | None]], Awaitable[Answer]]
 """Sends a GET of a path, with credentials, and returns the answer 200, or raises RegistryError."""
 
 
@@ -185,9 +185,9 @@ class Scope:
             if known is None:
                 asked = time.monotonic()
                 answer = await self._logins.ask(
-                    f"{self._logins.endpoint}{self._query}", _Basic(self._logins.sources[who])
+                    f"{self._logins.endpoint}{self._query}", _Basic(self._logins.sources[who]), _no_token
                 )
-                value, seconds = self._read(answer.body)
+                value, seconds = _token(answer.body)
                 known = f"authorization: Bearer {value}\r\n".encode()
                 self._tokens[who] = known, asked + seconds * SHARE
             return known
@@ -199,18 +199,23 @@ class Scope:
             del self._tokens[who]
         return self._logins.endpoint is not None
 
-    def _read(self, body: bytes) -> tuple[str, float]:
-        try:
-            document = orjson.loads(body)
-            value = document.get("access_token") or document["token"]
-            seconds = float(document.get("expires_in") or DEFAULT_SECONDS)
-            if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-                raise TypeError
-        except (ValueError, LookupError, TypeError, AttributeError):
-            raise RegistryError(
-                f"The registry {self._logins.origin.authority} answered a login with something that is no token."
-            ) from None
-        return value, seconds
+
+def _token(body: bytes) -> tuple[str, float]:
+    """A token, and for how many seconds it is good. Raises one of several errors if there is none."""
+    document = orjson.loads(body)
+    value = document.get("access_token") or document["token"]
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise TypeError
+    return value, float(document.get("expires_in") or DEFAULT_SECONDS)
+
+
+def _no_token(answer: Answer) -> str | None:
+    """What is wrong with the answer to a login; its body may have been cut short, and another is asked for."""
+    try:
+        _token(answer.body)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "answered a login with something that is no token"
+    return None
 
 
 class _Basic:

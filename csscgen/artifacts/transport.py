@@ -201,8 +201,8 @@ class Transport:
             )
         return f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
 
-    async def _ask(self, path: str, credentials: Credentials) -> Answer:
-        return await self.request("GET", path, category="oauth", expect=(200,), credentials=credentials)
+    async def _ask(self, path: str, credentials: Credentials, check: Callable[[Answer], str | None]) -> Answer:
+        return await self.request("GET", path, category="oauth", expect=(200,), credentials=credentials, check=check)
 
     async def _turn(self, category: Category, what: str, waited: float) -> tuple[int, float]:
         """Wait until a request may be sent; by whom, and the seconds that it has waited for the end of 429s in all."""

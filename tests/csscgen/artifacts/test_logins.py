@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from csscgen.artifacts import transport
 from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.descriptors import IMAGE_LAYER, Content
 from csscgen.artifacts.logins import Login, read_login
@@ -175,6 +176,26 @@ async def misbehaving(tmp_path: Path, challenge: str, token: web.Response | None
 
 
 @asynchronous
+async def test_a_token_that_came_in_part_is_asked_for_again(tmp_path):
+    """As a registry sends it that cuts an answer and states the length of what is left."""
+    bodies = iter([b'{"access_token": "wh', b'{"access_token": "whole"}'])
+
+    async def fault(request: web.Request) -> web.Response | None:
+        if request.path.startswith("/v2/token/"):
+            return web.Response(body=next(bodies))
+        if request.headers.get("Authorization") == "Bearer whole":
+            return None
+        challenge = f'Bearer realm="http://{registry.host}/v2/token/1",service="x"'
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+
+    async with FakeRegistry(fault=fault) as registry:
+        login = read_login(config(tmp_path, registry.host, f"push:{PASSWORD}"), registry.host)
+        async with RegistryClient(registry.host, logins=[login]) as client:
+            assert not await client.blob_exists("one", BLOB.descriptor.digest)
+            assert client.traffic.retries == 1
+
+
+@asynchronous
 @pytest.mark.parametrize("challenge", ["", "Basic realm=x", "Bearer", 'Bearer service="x"', "Negotiate"])
 async def test_a_challenge_that_is_none_is_the_end(tmp_path, challenge):
     async with misbehaving(tmp_path, challenge) as (client, seen):
@@ -194,7 +215,8 @@ async def test_a_password_goes_to_the_registry_itself_only(tmp_path, realm):
 
 @asynchronous
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"access_token": 5}', b'{"token": "t", "expires_in": "soon"}'])
-async def test_an_answer_that_is_no_token_is_told(tmp_path, body):
+async def test_an_answer_that_is_no_token_is_told(tmp_path, monkeypatch, body):
+    monkeypatch.setattr(transport, "FIRST_BUDGET", 0.0)
     challenge = 'Bearer realm="http://HOST/v2/token/1",service="x"'
     async with misbehaving(tmp_path, challenge, web.Response(body=body)) as (client, _):
         with pytest.raises(RegistryError, match="something that is no token"):
