@@ -43,7 +43,10 @@ FIRST_BUDGET = 5.0
 FIRST_ATTEMPTS = 3
 """The same for a registry that has never answered."""
 REFUSALS = 5
-"""Answers 401 to one request, each with another token, before that is final."""
+"""Answers 401 to one request, each with another token, before that is final; those that say that the token has expired
+do not count, as long as there is budget: many requests share a token, and each may find it expired."""
+EXPIRED = 'error="invalid_token"'
+"""What a challenge says of a token that was good once (RFC 6750, 3.1)."""
 BACKOFF = (0.1, 5.0)
 """Seconds before the first repetition, doubled for each further one, and the most."""
 _TARGET = re.compile(r"[!-~]+")
@@ -164,7 +167,9 @@ class Transport:
                     if answer.status == 401 and credentials is not None:
                         refusals += 1
                         challenge = answer.header("www-authenticate") or ""
-                        if credentials.refused(who, sent or b"", challenge) and refusals < REFUSALS:
+                        began = began or time.monotonic()
+                        expired = EXPIRED in challenge and time.monotonic() - began < self._budget
+                        if credentials.refused(who, sent or b"", challenge) and (expired or refusals < REFUSALS):
                             await asyncio.sleep(_backoff(refusals - 1) if refusals > 1 else 0)
                             continue
                         reason += f", {refusals} times" if refusals > 1 else ""

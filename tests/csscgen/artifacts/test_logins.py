@@ -232,6 +232,25 @@ async def test_a_registry_that_takes_no_token_is_asked_a_few_times_and_not_for_e
         assert len(seen) == 9
 
 
+@asynchronous
+async def test_tokens_that_expire_again_and_again_are_renewed(tmp_path, monkeypatch):
+    """Others use the same token, so that one request can find it expired many times."""
+    monkeypatch.setattr(transport, "BACKOFF", (0.001, 0.001))
+    refusals = iter(range(20))
+
+    async def fault(request: web.Request) -> web.Response | None:
+        if request.path.startswith("/v2/token/"):
+            return web.Response(body=b'{"access_token": "t"}')
+        challenge = f'Bearer realm="http://{registry.host}/v2/token/1",service="x",error="invalid_token"'
+        refused = next(refusals, None) is not None
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge}) if refused else None
+
+    async with FakeRegistry(fault=fault) as registry:
+        login = read_login(config(tmp_path, registry.host, f"push:{PASSWORD}"), registry.host)
+        async with RegistryClient(registry.host, logins=[login]) as client:
+            assert not await client.blob_exists("one", BLOB.descriptor.digest)
+
+
 @pytest.mark.parametrize(
     "content",
     [
