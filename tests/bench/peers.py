@@ -48,7 +48,7 @@ def example(waiter: Path) -> tuple[int, int, int]:
 
 
 def signer() -> LocalSigner:
-    return LocalSigner(*signing_certificate("ec-p256", "bench"))
+    return LocalSigner(*signing_certificate("ES256", "bench"))
 
 
 def waiter_in(folder: Path) -> Path:
