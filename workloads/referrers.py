@@ -20,7 +20,9 @@ SBOM_TYPES = ("application/spdx+json", "application/vnd.cyclonedx+json")
 LEAST_SBOM_BYTES = 1024
 """What a document without packages takes, and some space to fill."""
 MOST_BYTES = 8_000_000
-"""Of one extra: a seeder has several in memory."""
+"""Of one extra."""
+MOST_BYTES_OF_AN_IMAGE = 16_000_000
+"""Of all extras of one image: a seeder has those of 32 images in memory."""
 MOST_COPIES = 50
 """Of one extra on one image."""
 MOST_EXTRAS = 16
@@ -68,6 +70,12 @@ def problems(extras: Sequence[Extra], containers: int) -> Iterator[str]:
     """What is wrong with extras on sets of so many images: a sentence for each problem."""
     if len(extras) > MOST_EXTRAS:
         yield f"there can be at most {MOST_EXTRAS}, got {len(extras)}; `count` attaches several of one kind."
+    together = sum(extra.size * extra.count for extra in extras if extra.share)
+    if together > MOST_BYTES_OF_AN_IMAGE:
+        yield (
+            f"an image that has all of them would have {together:,} bytes attached, and {MOST_BYTES_OF_AN_IMAGE:,} are "
+            "the most, as those of several images are in memory at once; lower bytes or count."
+        )
     for extra in extras:
         if extra.artifact_type == SIGNATURE_TYPE:
             yield (

@@ -78,7 +78,11 @@ def plain(hint: Any, field: Any) -> st.SearchStrategy[Any]:
             lambda drawn: [asdict(fault) for fault in drawn]
         )
     if hint == tuple[Referrer, ...]:
-        keys = {key: values(Referrer, key) for key in ("bytes", "count")} | {"share": st.sampled_from([0.5, 1.0])}
+        keys = {
+            "bytes": st.integers(1, 100_000),
+            "count": values(Referrer, "count"),
+            "share": st.sampled_from([0.5, 1]),
+        }
         drawn = st.fixed_dictionaries({"artifactType": st.sampled_from(["a/b", "a/c+json"])}, optional=keys)
         return st.lists(drawn, max_size=3)
     if get_origin(hint) is tuple:

@@ -57,5 +57,7 @@ def test_signatures_and_documents_that_are_too_small_are_refused():
     assert "scenario.signatures" in signature
     (small,) = problems([Extra(SBOM_TYPES[1], 1023)], 10)
     assert "at least 1024 bytes, got 1023" in small
+    (large,) = problems([Extra("a/b", 8_000_000, 2), Extra("a/c", 1), Extra("a/d", 8_000_000, share=0)], 10)
+    assert "would have 16,000,001 bytes attached, and 16,000,000 are the most" in large
     (many,) = problems([Extra("a/b", 1)] * 17, 10)
     assert "at most 16, got 17" in many
