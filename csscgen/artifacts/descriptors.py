@@ -1,16 +1,16 @@
 """OCI content descriptors: what points at a blob or manifest by media type, digest and size.
 
 Digests are of the bytes as they are pushed, so JSON is serialised here once and never again on its
-way (OCI image specification 1.1, "Content Descriptors").
+way (OCI image specification 1.1, "Content Descriptors"). Each signature makes two of each, so they are named tuples,
+which are made in half the time of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,8 +22,7 @@ EMPTY = "application/vnd.oci.empty.v1+json"
 CREATED = "org.opencontainers.image.created"
 
 
-@dataclass(frozen=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """A pointer to content in a registry."""
 
     media_type: str
@@ -36,8 +35,7 @@ class Descriptor:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """Bytes to push, with the descriptor that others refer to them by."""
 
     descriptor: Descriptor
@@ -62,7 +60,10 @@ EMPTY_CONFIG = Content.of(EMPTY, b"{}")
 """The config of an artifact that has none (image specification, "Guidance for an Empty Descriptor")."""
 
 
-@dataclass(frozen=True)
+_EMPTY_CONFIG = EMPTY_CONFIG.descriptor.as_json()
+
+
+@dataclass(eq=False)
 class Attachment:
     """A blob that is attached to an image, such as a signature, ready to push: a referrer of the image."""
 
@@ -70,21 +71,21 @@ class Attachment:
     blob: Content
     subject: Descriptor
     """The image's manifest."""
-    annotations: Mapping[str, str]
+    annotations: dict[str, str]
+    manifest: Content = field(init=False)
+    """What refers to the blob and names the subject (image specification, "Guidelines for Artifact Usage")."""
 
-    @cached_property
-    def manifest(self) -> Content:
-        """What refers to the blob and names the subject (image specification, "Guidelines for Artifact Usage")."""
+    def __post_init__(self) -> None:
         document = {
             "schemaVersion": 2,
             "mediaType": IMAGE_MANIFEST,
             "artifactType": self.artifact_type,
-            "config": EMPTY_CONFIG.descriptor.as_json(),
+            "config": _EMPTY_CONFIG,
             "layers": [self.blob.descriptor.as_json()],
             "subject": self.subject.as_json(),
-            "annotations": dict(self.annotations),
+            "annotations": self.annotations,
         }
-        return Content.of_json(IMAGE_MANIFEST, document)
+        self.manifest = Content.of_json(IMAGE_MANIFEST, document)
 
 
 def referrer(manifest: Content) -> dict[str, Any]:
