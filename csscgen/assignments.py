@@ -59,8 +59,9 @@ def of_stack(
     known: Sequence[Mapping[str, Any]] = shared["registries"]
     hosts = [registry["host"] for registry in known]
     chosen = known if every else [registry_of(known, context.settings.registry.size, stack.name)]
-    files = credentials or [Path(file) for file in [(shared.get("credentials") or {}).get("push")] if file]
-    emulated = stack.settings.registry_kind == "emulator"
+    own = shared.get("credentials") or {}
+    files = credentials or [Path(file) for name, file in own.items() if name.startswith("push")]
+    kind = stack.settings.registry_kind
 
     def target(registry: Mapping[str, Any]) -> Target:
         host = _own(registry["host"], hosts)
@@ -69,8 +70,8 @@ def of_stack(
             from csscgen.azure import registries
 
             logins = [registries.EntraLogin(host, who, allowed=hosts, tenant=shared.get("tenantId"))]
-        limits = limits_of(profile or (registry["size"] if emulated else None), host)
-        return Target(host, hosts, logins, limits, journal_file(context.files(stack), host))
+        admits = {"emulator": registry["size"], "acr": stack.settings.registry.sku.lower()}.get(kind)
+        return Target(host, hosts, logins, limits_of(profile or admits, host), journal_file(context.files(stack), host))
 
     return Assignment(context.settings.plan.image_sets, [target(registry) for registry in chosen])
 

@@ -86,6 +86,8 @@ class _Queue:
     """Beginning with the one whose turn it is, should several be ready."""
     waiting: deque[asyncio.Future[int]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
+    free: bool = False
+    """Whether nobody has to wait: there are no limits, one alone asks, and no 429 has come yet."""
     spread: int = 0
     """How many of those who wait are to leave one after another, for they have waited for the end of a 429."""
 
@@ -106,10 +108,14 @@ class Pacer:
             for _ in range(identities)
         ]
         self._queues = {category: _Queue(_lanes(category, whole, each)) for category in CATEGORIES}
+        for queue in self._queues.values():
+            queue.free = not any(lane.charged for lane in queue.lanes) and len(queue.lanes) == 1
 
     def take(self, category: Category) -> int | None:
         """The identity that may send a request now, which is charged; None if it has to wait its turn."""
         queue = self._queues[category]
+        if queue.free:
+            return 0
         return None if queue.waiting else self._admit(queue, self._clock())[0]
 
     async def turn(self, category: Category) -> int:
@@ -117,6 +123,7 @@ class Pacer:
         queue = self._queues[category]
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         queue.waiting.append(waiter)
+        queue.spread += self.opens(category) > 0
         if queue.timer is None:
             self._serve(queue)
         return await waiter
@@ -124,13 +131,14 @@ class Pacer:
     def refused(self, category: Category, who: int, seconds: float) -> None:
         """Take note of an answer 429 to a request of an identity, which is to wait for so many seconds."""
         queue = self._queues[category]
+        queue.free = False
         now = self._clock()
         # An oauth request is of no identity here, whoever it is for.
         lane = next((each for each in queue.lanes if each.who == who), queue.lanes[0])
         lane.closed_until = max(lane.closed_until, now + seconds + random.uniform(0, APART))
         for bucket in lane.own:
             bucket.empty(now)
-        queue.spread = max(queue.spread, len(queue.waiting) + 1)
+        queue.spread = max(queue.spread, len(queue.waiting))
 
     def opens(self, category: Category) -> float:
         """Seconds until the 429s of a category are over for one identity at least; 0 if they are."""

@@ -19,35 +19,42 @@ from pulumi.dynamic import CreateResult, Resource
 from infra.local.files import ReplacedFolder, write
 
 PULL = ["pull", "metadata_read"]
-IDENTITIES = {"push": [*PULL, "push", "delete", "catalog"], "pull": PULL, "pull-2": PULL}
+PUSH = [*PULL, "push", "delete", "catalog"]
+PULLERS = {"pull": PULL, "pull-2": PULL}
 """Name → what it may do (:mod:`infra.local.registry.identities`). The second pull identity is for whoever must not
 share Ratify's buckets."""
 
 
+def identities(pushers: int) -> dict[str, list[str]]:
+    """Name → what it may do, with so many who push: ``push``, ``push-2`` and so on, each with its own buckets."""
+    names = ["push", *(f"push-{number}" for number in range(2, pushers + 1))]
+    return {**dict.fromkeys(names, PUSH), **PULLERS}
+
+
 class _CredentialsProvider(ReplacedFolder):
-    inputs = ("folder", "hosts")
+    inputs = ("folder", "hosts", "pushers")
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         folder = Path(props["folder"])
         known = {
             name: {"password": secrets.token_urlsafe(24), "aadToken": secrets.token_urlsafe(48), "actions": actions}
-            for name, actions in IDENTITIES.items()
+            for name, actions in identities(int(props["pushers"])).items()
         }
         write(folder / "identities.json", json.dumps(known, indent=2))
         for name, identity in known.items():
             auth = b64encode(f"{name}:{identity['password']}".encode()).decode()
             config = {"auths": {host: {"auth": auth} for host in props["hosts"]}}
             write(folder / name / "config.json", json.dumps(config, indent=2))
-        outs = {name: str(folder / name / "config.json") for name in ("push", "pull")}
-        return CreateResult(str(folder), {**props, **outs, "identities": str(folder / "identities.json")})
+        files = {name: str(folder / name / "config.json") for name in known if name != "pull-2"}
+        return CreateResult(str(folder), {**props, "files": files, "identities": str(folder / "identities.json")})
 
 
 class RegistryCredentials(Resource, module="local", name="RegistryCredentials"):
     """The identities file of registries, and for each identity a docker ``<name>/config.json`` with its logins."""
 
     identities: pulumi.Output[str]
-    push: pulumi.Output[str]
-    pull: pulumi.Output[str]
+    files: pulumi.Output[dict[str, str]]
+    """By the name of the identity: ``pull``, and all who push."""
 
     def __init__(
         self,
@@ -55,7 +62,14 @@ class RegistryCredentials(Resource, module="local", name="RegistryCredentials"):
         *,
         folder: Path,
         hosts: Sequence[pulumi.Input[str]],
+        pushers: int = 1,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        props = {"folder": str(folder), "hosts": list(hosts), "identities": None, "push": None, "pull": None}
+        props = {
+            "folder": str(folder),
+            "hosts": list(hosts),
+            "pushers": pushers,
+            "identities": None,
+            "files": None,
+        }
         super().__init__(_CredentialsProvider(), resource_name, props, opts)

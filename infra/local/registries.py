@@ -61,6 +61,7 @@ class Registries(pulumi.ComponentResource):
                 "registry-credentials",
                 folder=Path(site.file("registry-credentials")),
                 hosts=[each["host"] for each in self.hosts],
+                pushers=settings.registry.pushers,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[site.folder]),
             )
         for region in settings.registry.regions:

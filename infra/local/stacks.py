@@ -31,7 +31,7 @@ def shared(settings: Settings, folder: Path) -> None:
     registry = registries.Registries("registries", here, settings)
     pulumi.export("registries", registry.hosts)
     if registry.credentials:
-        pulumi.export("credentials", {"push": registry.credentials.push, "pull": registry.credentials.pull})
+        pulumi.export("credentials", registry.credentials.files)
     signers.export(settings, folder, here.folder)
     pulumi.export("targets", here.targets)
     pulumi.export("declared", settings.shared_part)

@@ -60,6 +60,13 @@ class Registry:
         True,
         "Whether the emulator asks for logins, as ACR does: each operation costs Ratify a 401 and a token as well.",
     )
+    pushers: int = setting(
+        1,
+        "How many identities the emulator has for pushing. A registry admits twice as much of all as of one: with two, "
+        "seeding is twice as fast where the registry throttles.",
+        minimum=1,
+        maximum=8,
+    )
     anonymousPull: bool = setting(False, "Whether the emulator gives tokens to pull to those without a login.")
     tokenSeconds: int = setting(
         3600, "How long an access token of the emulator is good for.", unit="s", minimum=1, maximum=86_400

@@ -37,11 +37,19 @@ class Grant:
 
 
 class Tokens:
-    """Issues and reads the tokens of one registry. ``seconds`` is the life of an access token, ``clock`` wall time."""
+    """Issues and reads the tokens of one registry. ``seconds`` is the life of an access token, ``refresh_seconds`` that
+    of a refresh token, ``clock`` wall time."""
 
-    def __init__(self, service: str, seconds: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        service: str,
+        seconds: float,
+        clock: Callable[[], float] = time.time,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
         self.service = service
         self.seconds = seconds
+        self.refresh_seconds = refresh_seconds
         self.clock = clock
         self.issued: dict[Kind, int] = {"access_token": 0, "refresh_token": 0}
         self._key = os.urandom(32)
@@ -54,7 +62,7 @@ class Tokens:
         return token
 
     def refresh_token(self, identity: str) -> str:
-        return self._issue("refresh_token", identity, self.clock() + REFRESH_SECONDS, {})
+        return self._issue("refresh_token", identity, self.clock() + self.refresh_seconds, {})
 
     def grant(self, token: bytes) -> Grant | None:
         """What an access token grants now; None if it is not one of ours, or has expired."""

@@ -7,6 +7,7 @@ import json
 from base64 import b64encode
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 from aiohttp import web
@@ -14,11 +15,12 @@ from aiohttp import web
 from csscgen.artifacts import transport
 from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.descriptors import IMAGE_LAYER, Content
-from csscgen.artifacts.logins import Login, read_login
+from csscgen.artifacts.logins import TOKEN_USER, Login, read_login
 from csscgen.artifacts.seeder import seed
 from csscgen.artifacts.targets import Target
 from infra.local.registry.access import Access
 from infra.local.registry.identities import Identity
+from infra.local.registry.protocol import Answer, Request
 from infra.local.registry.server import Connection
 from infra.local.registry.service import Registry
 from infra.local.registry.tokens import Tokens
@@ -42,9 +44,9 @@ class Emulated:
         self._seconds = seconds
         self._size = RegistrySize("L", {category: Limit(limit) for category in CATEGORIES})
 
-    async def __aenter__(self) -> Emulated:
+    async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self._answer), "127.0.0.1", 0)
+        self._server = await loop.create_server(self.connection, "127.0.0.1", 0)
         self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.restart()
         return self
@@ -53,7 +55,10 @@ class Emulated:
         await asyncio.sleep(0.01)
         self._server.close()
 
-    def _answer(self, request):
+    def connection(self) -> Connection:
+        return Connection(self._answer)
+
+    def _answer(self, request: Request) -> Answer:
         return self.registry.answer(request)
 
     def restart(self) -> None:
@@ -282,3 +287,98 @@ def test_a_password_may_hold_colons_and_is_not_shown(tmp_path):
     login = read_login(config(tmp_path, "127.0.0.1:5000", f"push:{PASSWORD}:x"), "127.0.0.1:5000")
     assert login == Login("push", f"{PASSWORD}:x")
     assert PASSWORD not in repr(login)
+
+
+def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A docker credential helper of the name ``test``, alone on the PATH but for the system's programs."""
+    program = folder / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\nhost=$(cat)\n{script}\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+HOST = "127.0.0.1:5000"
+ANSWERS = 'printf \'{"Username": "%s", "Secret": "from the helper for %s"}\' push "$host"'
+
+
+@pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
+def test_a_login_may_come_from_a_credential_helper(tmp_path, monkeypatch, key):
+    helper(tmp_path, monkeypatch, ANSWERS)
+    named = {"credHelpers": {HOST: "test"}, "credsStore": "test"}[key]
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {HOST: {}}, key: named}))
+    assert read_login(tmp_path / "config.json", HOST) == Login("push", f"from the helper for {HOST}")
+
+
+def test_the_file_s_own_login_goes_before_the_store_s(tmp_path, monkeypatch):
+    helper(tmp_path, monkeypatch, "exit 1")
+    file = config(tmp_path, HOST, f"push:{PASSWORD}")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "credsStore": "test"}))
+    assert read_login(file, HOST) == Login("push", PASSWORD)
+
+
+@pytest.mark.parametrize("auth", ["", b64encode(b"00000000-0000-0000-0000-000000000000:").decode()])
+def test_what_az_acr_login_leaves_is_a_login(tmp_path, auth):
+    content = {"auths": {HOST: {"auth": auth, "identitytoken": "a-refresh-token"}}}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert read_login(tmp_path / "config.json", HOST) == Login(TOKEN_USER, "a-refresh-token")
+
+
+def test_a_helper_may_give_a_token_for_a_password(tmp_path, monkeypatch):
+    helper(tmp_path, monkeypatch, ANSWERS.replace(" push ", " '<token>' "))
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "test"}))
+    assert read_login(tmp_path / "config.json", HOST).user == TOKEN_USER
+
+
+@pytest.mark.parametrize(
+    "script", ["echo a-secret >&2; exit 1", "echo a-secret", "echo '{\"Username\": 5}'", "echo '[]'", "exit 0"]
+)
+def test_a_helper_that_has_no_login_is_told_without_what_it_says(tmp_path, monkeypatch, capfd, script):
+    helper(tmp_path, monkeypatch, script)
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "test"}))
+    with pytest.raises(UsageError, match=f"docker-credential-test, to which .* leaves the login to {HOST}, has none"):
+        read_login(tmp_path / "config.json", HOST)
+    assert "secret" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing-one", "docker-credential-missing-one, which is not on the PATH"),
+        ("../x", "no name of one"),
+        (5, "no name"),
+    ],
+)
+def test_a_helper_that_is_not_there_is_told(tmp_path, name, said):
+    (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {HOST: name}}))
+    with pytest.raises(UsageError, match=said):
+        read_login(tmp_path / "config.json", HOST)
+
+
+@asynchronous
+async def test_a_mount_has_a_token_for_both_repositories(tmp_path):
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, logins=[there.login()]) as client:
+        await client.upload_blob("one", BLOB)
+        assert await client.mount_blob("two", "one", BLOB.descriptor.digest)
+        assert await client.blob_exists("two", BLOB.descriptor.digest)
+        assert there.registry.requests["write", 401] == 1
+
+
+class Renewed:
+    """A source whose login is another each time, and what it was told."""
+
+    def __init__(self, *logins: Login) -> None:
+        self.logins = list(logins)
+        self.refused: list[Login | None] = []
+
+    async def login(self, refused: Login | None = None) -> Login:
+        self.refused.append(refused)
+        return self.logins.pop(0)
+
+
+@asynchronous
+async def test_a_login_that_is_refused_is_renewed(tmp_path):
+    old, new = Login("push", "expired"), Login("push", PASSWORD)
+    source = Renewed(old, new)
+    async with Emulated(tmp_path) as there, RegistryClient(there.host, logins=[source]) as client:
+        await client.upload_blob("one", BLOB)
+    assert source.refused == [None, old]

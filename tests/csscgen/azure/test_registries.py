@@ -11,7 +11,7 @@ from azure.identity import CredentialUnavailableError
 
 from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.logins import TOKEN_USER, Login
-from csscgen.azure.registries import SCOPE, EntraLogin
+from csscgen.azure.registries import SCOPE, SECONDS, EntraLogin, _life
 from infra.local.registry.access import Access
 from infra.local.registry.identities import Identity
 from infra.local.registry.service import Registry
@@ -28,8 +28,11 @@ PUSH = Identity("push", frozenset({"pull", "push", "metadata_read"}), aad_token=
 class Acr(Emulated):
     """An emulated registry that knows who comes from Azure, and nobody by a password."""
 
+    refresh_seconds = 3600.0
+
     def restart(self) -> None:
-        access = Access({"push": PUSH}, Tokens(self.host, 60), anonymous=False)
+        tokens = Tokens(self.host, 60, refresh_seconds=self.refresh_seconds)
+        access = Access({"push": PUSH}, tokens, anonymous=False)
         self.registry = Registry(self._size, "eastus2", access=access)
 
 
@@ -44,6 +47,42 @@ async def test_a_token_of_azure_becomes_a_login(tmp_path):
         made = await source.login()
     assert (made.user, who.scopes) == (TOKEN_USER, [SCOPE])
     assert TOKEN not in made.password and made.password not in repr(made)
+
+
+@asynchronous
+async def test_a_login_is_renewed_before_it_ends_and_not_sooner(tmp_path):
+    who = Credential()
+    async with Acr(tmp_path) as there:
+        there.refresh_seconds = 2
+        there.restart()
+        source = EntraLogin(there.host, who)
+        first = await source.login()
+        assert await asyncio.gather(*(source.login() for _ in range(5))) == [first] * 5
+        await asyncio.sleep(1.65)
+        second = await source.login()
+        assert second.password != first.password
+        assert await source.login() == second
+        assert len(who.scopes) == 2
+
+
+@asynchronous
+async def test_a_login_that_a_registry_has_forgotten_is_renewed(tmp_path):
+    """A registry that was started anew takes neither its tokens of before nor the login that they came from."""
+    who = Credential()
+    async with Acr(tmp_path) as there:
+        async with RegistryClient(there.host, logins=[EntraLogin(there.host, who)]) as client:
+            await client.upload_blob("one", BLOB)
+            there.restart()
+            await client.upload_blob("one", BLOB)
+            assert await client.blob_exists("one", BLOB.descriptor.digest)
+        assert len(who.scopes) == 2
+
+
+def test_the_life_of_a_refresh_token_is_in_it_or_three_hours():
+    ends = Tokens("x", 60, refresh_seconds=100).refresh_token("push")
+    assert _life(ends) == pytest.approx(100, abs=5)
+    for token in ("opaque", "a.b.c", "a..c", f"a.{'e' * 8}.c"):
+        assert _life(token) == SECONDS
 
 
 @asynchronous
