@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ def identities(pushers: int) -> dict[str, list[str]]:
     return {**dict.fromkeys(names, PUSH), **PULLERS}
 
 
+def _told(names: Iterable[str]) -> list[str]:
+    """The identities that a stack has outputs of."""
+    return [name for name in names if name != "pull-2"]
+
+
 class _CredentialsProvider(ReplacedFolder):
     inputs = ("folder", "hosts", "pushers")
 
@@ -45,15 +50,15 @@ class _CredentialsProvider(ReplacedFolder):
             auth = b64encode(f"{name}:{identity['password']}".encode()).decode()
             config = {"auths": {host: {"auth": auth} for host in props["hosts"]}}
             write(folder / name / "config.json", json.dumps(config, indent=2))
-        files = {name: str(folder / name / "config.json") for name in known if name != "pull-2"}
-        return CreateResult(str(folder), {**props, "files": files, "identities": str(folder / "identities.json")})
+        files = {name: str(folder / name / "config.json") for name in _told(known)}
+        return CreateResult(str(folder), {**props, **files, "identities": str(folder / "identities.json")})
 
 
 class RegistryCredentials(Resource, module="local", name="RegistryCredentials"):
     """The identities file of registries, and for each identity a docker ``<name>/config.json`` with its logins."""
 
     identities: pulumi.Output[str]
-    files: pulumi.Output[dict[str, str]]
+    files: dict[str, pulumi.Output[str]]
     """By the name of the identity: ``pull``, and all who push."""
 
     def __init__(
@@ -65,11 +70,7 @@ class RegistryCredentials(Resource, module="local", name="RegistryCredentials"):
         pushers: int = 1,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        props = {
-            "folder": str(folder),
-            "hosts": list(hosts),
-            "pushers": pushers,
-            "identities": None,
-            "files": None,
-        }
-        super().__init__(_CredentialsProvider(), resource_name, props, opts)
+        names = _told(identities(pushers))
+        props = {"folder": str(folder), "hosts": list(hosts), "pushers": pushers, "identities": None}
+        super().__init__(_CredentialsProvider(), resource_name, {**props, **dict.fromkeys(names)}, opts)
+        self.files = {name: getattr(self, name) for name in names}

@@ -60,7 +60,7 @@ def credentials(folder: Path, hosts: list[str]) -> dict[str, str]:
     """The files that a stack makes of its logins."""
     made = _CredentialsProvider().create({"folder": str(folder / "credentials"), "hosts": hosts, "pushers": 1}).outs
     assert made is not None
-    return {**made, **made["files"]}
+    return made
 
 
 @contextmanager

@@ -21,10 +21,10 @@ HOSTS = ["127.0.0.1:20000", "127.0.0.1:20001"]
 
 
 def made(folder: Path) -> dict[str, str]:
-    props = {"folder": str(folder), "hosts": HOSTS, "pushers": 2, "identities": None, "files": None}
+    props = {"folder": str(folder), "hosts": HOSTS, "pushers": 2, "identities": None}
     outs = _CredentialsProvider().create(props).outs
     assert outs is not None
-    return {**outs, **outs["files"]}
+    return outs
 
 
 def passwords(file: str, host: str) -> tuple[str, str]:
@@ -36,8 +36,7 @@ def test_every_login_is_one_of_the_identities_for_every_registry(tmp_path):
     outs = made(tmp_path / "credentials")
     known = identities.read(Path(outs["identities"]))
     assert set(known) == set(named(2)) == {"push", "push-2", "pull", "pull-2"}
-    assert set(outs["files"]) == {"push", "push-2", "pull"}
-    for name in outs["files"]:
+    for name in ("push", "push-2", "pull"):
         for host in HOSTS:
             assert passwords(outs[name], host) == (name, known[name].password)
     assert not known["pull"].may("repository", "app", "push")
@@ -68,7 +67,7 @@ def test_two_stacks_have_different_passwords_and_nothing_is_left(tmp_path):
 
 def test_other_ports_make_other_files():
     provider = _CredentialsProvider()
-    olds = {"folder": "x", "hosts": HOSTS, "pushers": 1, "files": {}}
-    assert provider.diff("", olds, {"folder": "x", "hosts": HOSTS, "pushers": 1, "files": None}).changes is False
+    olds = {"folder": "x", "hosts": HOSTS, "pushers": 1, "push": "a"}
+    assert provider.diff("", olds, {"folder": "x", "hosts": HOSTS, "pushers": 1, "push": None}).changes is False
     assert provider.diff("", olds, {"folder": "x", "hosts": HOSTS[:1], "pushers": 1}).replaces == ["hosts"]
     assert provider.diff("", olds, {"folder": "x", "hosts": HOSTS, "pushers": 2}).replaces == ["pushers"]
