@@ -25,6 +25,7 @@ COMMANDS = {
     "outputs": "Print the outputs of a stack as JSON.",
     "artifacts": "Seed signed images, and see to what was seeded.",
     "keys": "Make keys to sign with, look at chains, and export what verifiers are to trust.",
+    "genk8s": "Print workloads with the images that csscgen seeds.",
     "load": "Send a stack's load and record what becomes of it.",
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",

@@ -123,6 +123,27 @@ def test_unsigned_images_are_denied(there: There) -> None:
     there.assert_as_it_was()
 
 
+@pytest.mark.parametrize("kind", ["deployment", "job", "pod"])
+def test_the_api_server_takes_what_genk8s_prints(there: There, kind: str) -> None:
+    words = ["-t", kind, "--registry-host", "name.azurecr.io", "-c", "3", "--name", "one", "--group", "all"]
+    words += ["-n", "default", "--requests", "cpu=10m", "--limits", "memory=16Mi", "--toleration", "a=b:NoSchedule"]
+    words += ["--toleration", "other", "--node-selector", "a=b", "--label", "team=me", "--pull-secret", "login"]
+    printed = there.place.csscgen("genk8s", *words, "--format", "jsonl")
+    assert printed.returncode == 0, printed.stderr
+    made = json.loads(printed.stdout)
+    group = made["apiVersion"]
+    path = f"/{'apis' if '/' in group else 'api'}/{group}/namespaces/default/{kind}s"
+
+    async def create() -> dict[str, Any]:
+        async with Cluster(there.kubeconfig) as cluster:
+            strictly = {"dryRun": "All", "fieldValidation": "Strict"}
+            return await cluster.request("POST", path, made, strictly)
+
+    answer = asyncio.run(create())
+
+    assert answer["metadata"]["name"] == "one"
+
+
 def test_what_was_loaded_without_csscgen_is_collected_afterwards_from_the_prometheus(place: Place) -> None:
     if lacking := tools.missing(tools.select(["prometheus"])):
         pytest.skip(f"{lacking[0].name} is not built; scripts/test builds it")

@@ -1,0 +1,114 @@
+"""Objects for other load generators: what ``csscgen genk8s`` prints, as data.
+
+The shapes are those of the tool of the same name that Ratify's published load test used
+(github.com/akashsinghal/csscgen, cmd/csscgen/cmd/genk8s.go): a Deployment or an Indexed Job with the labels ``group``
+and ``name`` and a container per image. What was added to it comes only where it is asked for, so that a pipeline made
+for that tool gets what it got, without the empty fields that Go writes. A pod, which that tool announced and refused,
+has the label ``name`` too.
+
+An object is made once, with placeholders where one differs from the next: in its name, its namespace, and the index of
+the images that it has of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from workloads.naming import ImageSet
+
+ResourceType = Literal["deployment", "job", "pod"]
+
+KINDS: dict[ResourceType, tuple[str, str]] = {
+    "deployment": ("apps/v1", "Deployment"),
+    "job": ("batch/v1", "Job"),
+    "pod": ("v1", "Pod"),
+}
+"""apiVersion and kind."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What is asked for."""
+
+    type: ResourceType
+    host: str
+    containers: int
+    referrers: int
+    replicas: int
+    """Pods of all objects together; the first objects have those that are left over."""
+    shards: int = 1
+    """Deployments or Jobs that share them. Each pod is an object of its own."""
+    unique_images: bool = False
+    """Whether each Deployment, Job or pod has images of its own, ``<repository>-<index>``."""
+    job_seconds: int | None = None
+    """How long a container of a Job runs; None for as long as its image does by itself."""
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """Of each container, by resource."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Sequence[Mapping[str, str]] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of every object and its pods, beside ``group`` and ``name``."""
+    pull_secret: str | None = None
+
+    @property
+    def objects(self) -> int:
+        return self.replicas if self.type == "pod" else self.shards
+
+    def pods(self, index: int) -> int:
+        """How many pods an object has."""
+        return 1 if self.type == "pod" else self.replicas // self.shards + (index < self.replicas % self.shards)
+
+
+def template(asked: Generation, pods: int, *, name: str, group: str, namespace: str, index: str) -> dict[str, Any]:
+    """One object with so many pods. What is given for name, group, namespace and index may be placeholders.
+
+    ``namespace`` is empty for an object that has none; ``index`` stands for the object's number in the names of images
+    of its own.
+    """
+    api_version, kind = KINDS[asked.type]
+    labels = {"group": group, **asked.labels}
+    metadata: dict[str, Any] = {"name": name, **({"namespace": namespace} if namespace else {}), "labels": labels}
+    spec = _pod_spec(asked, index)
+    if asked.type == "pod":
+        metadata["labels"] = {"name": name, **labels}
+        return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+    if asked.type == "job":
+        body = {
+            "parallelism": pods,
+            "completions": pods,
+            "completionMode": "Indexed",
+            "template": {"metadata": {"labels": labels}, "spec": {**spec, "restartPolicy": "OnFailure"}},
+        }
+    else:
+        body = {
+            "replicas": pods,
+            "selector": {"matchLabels": {"name": name}},
+            "template": {"metadata": {"labels": {"name": name, **labels}}, "spec": spec},
+        }
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": body}
+
+
+def _pod_spec(asked: Generation, index: str) -> dict[str, Any]:
+    images = ImageSet(asked.containers, asked.referrers)
+    repository = f"{images.repository}-{index}" if asked.unique_images else images.repository
+    resources = {"requests": dict(asked.requests), "limits": dict(asked.limits)}
+    resources = {what: amounts for what, amounts in resources.items() if amounts}
+    extra: dict[str, Any] = {"resources": resources} if resources else {}
+    if asked.job_seconds is not None:
+        extra["args"] = [f"{asked.job_seconds}s"]
+    spec: dict[str, Any] = {
+        "containers": [
+            {"name": f"{images.repository}{tag}", "image": f"{asked.host}/{repository}:{tag}", **extra}
+            for tag in images.tags
+        ]
+    }
+    if asked.pull_secret:
+        spec["imagePullSecrets"] = [{"name": asked.pull_secret}]
+    if asked.tolerations:
+        spec["tolerations"] = [dict(each) for each in asked.tolerations]
+    if asked.node_selector:
+        spec["nodeSelector"] = dict(asked.node_selector)
+    return spec
