@@ -233,7 +233,7 @@ def test_kube_burner_gets_a_template_and_a_job_that_uses_it(capsys, tmp_path: Pa
         ([*HOST, "-t", "pod", "--shards", "3"], "--shards is for Deployments and Jobs"),
         ([*HOST, "--job-seconds", "3"], "--job-seconds is for Jobs"),
         ([*HOST, "--namespaces", "2"], "--namespaces needs --namespace"),
-        ([*HOST, "-f", "/nonexistent/load.yaml"], "/nonexistent/load.yaml cannot be written: No such file"),
+        ([*HOST, "-f", "missing/load.yaml"], "missing/load.yaml cannot be written: No such file"),
         ([*HOST, "--format", "kube-burner"], "Name a folder for them with -f"),
         ([*HOST, "--format", "kube-burner", "-f", "x", "-n", "a"], "Leave --namespace out"),
         (
