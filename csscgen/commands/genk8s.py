@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
+
+from csscgen.commands import options
+
+if TYPE_CHECKING:
+    from workloads.ratify.generated import Mix
 
 MOST_CONTAINERS = 100
 """Of a pod: more make an object that etcd is not meant for, and a pod that no node runs."""
@@ -63,7 +69,59 @@ def _label(form: re.Pattern[str], *placeholders: str) -> Any:
     return read
 
 
-@click.command()
+class FromScenario(click.Command):
+    """A command whose defaults are those of a stack's scenario, if it is given one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        given = ctx.params
+        stack, changes = given.pop("stack"), given.pop("changes")
+        if stack is None and changes:
+            raise click.UsageError("--set is of a stack: name it with --stack.", ctx)
+        said = _scenario(stack, changes) if stack is not None else {}
+        for name, value in said.items():
+            if ctx.get_parameter_source(name) in (None, ParameterSource.DEFAULT):
+                given[name] = value
+        if said and given["resource_type"] == "pod":  # each is an object already, and nobody asked for shards
+            given["shards"] = 1
+        if said and given["resource_type"] != "job":
+            given["job_seconds"] = None
+        return super().invoke(ctx)
+
+
+def _scenario(stack: str, changes: tuple[str, ...]) -> dict[str, Any]:
+    from csscgen.stackfiles import parse_changes, project_root, read
+    from workloads.errors import UsageError
+    from workloads.ratify.generated import Mix
+    from workloads.ratify.objects import NAMESPACES
+
+    found = read(project_root(), stack, parse_changes(changes))
+    if found.shared is None:
+        raise UsageError(f"{found.name} is a shared stack, which has no workloads: name one that has a scenario.")
+    plan = found.settings.plan
+    prefix = NAMESPACES.removesuffix("-*")
+    return {
+        "resource_type": plan.kind,
+        "num_containers": plan.containers,
+        "num_replicas": plan.replicas,
+        "num_referrers": plan.signatures,
+        "shards": plan.shards,
+        "namespace": prefix if plan.namespaces > 1 else plan.namespace_names[0],
+        "namespaces": plan.namespaces,
+        "unique_images": plan.unique_images,
+        "job_seconds": plan.job_seconds,
+        "pull_secret": plan.pull_secret,
+        "mix": Mix(plan.negatives, plan.seed, plan.restored, plan.referrers),
+    }
+
+
+@click.command(cls=FromScenario)
+@click.option(
+    "--stack",
+    "-s",
+    metavar="NAME",
+    help="Defaults from the scenario of stacks/Pulumi.NAME.yaml, which need not be up.",
+)
+@options.changes
 @click.option(
     "--resource-type",
     "-t",
@@ -169,6 +227,7 @@ def command(
     form: Any,
     qps: float,
     burst: int,
+    mix: Mix | None = None,
 ) -> None:
     """Print workloads with the images that csscgen seeds.
 
@@ -181,6 +240,7 @@ def command(
     Example:
       csscgen genk8s --registry-host name.azurecr.io -c 10 --num-replicas 200 --num-referrers 5 -f load.yaml
       csscgen genk8s -t pod --registry-host 127.0.0.1:5000 --num-replicas 20000 --name load --format jsonl
+      csscgen genk8s --stack perf-S --registry-host name.azurecr.io --format clusterloader2 -f test
       csscgen genk8s -t job --registry-host name.azurecr.io --shards 5 --num-replicas 200 --format kube-burner -f burn
     """
     from csscgen.artifacts.client import own_registry
@@ -188,7 +248,7 @@ def command(
     from csscgen.generating.generators import GENERATORS, Pace
     from csscgen.generating.writing import write_files, write_text
     from workloads.errors import UsageError
-    from workloads.ratify.generated import Generation
+    from workloads.ratify.generated import Generation, Mix
 
     own_registry(registry_host, [registry_host])
     if resource_type == "pod" and shards > 1:
@@ -212,11 +272,12 @@ def command(
         node_selector=node_selector,
         labels=label,
         pull_secret=pull_secret,
+        mix=mix or Mix(),
     )
     if form in GENERATORS:
         if output_file is None:
             raise UsageError(f"The format {form} is several files. Name a folder for them with -f.")
-        if namespace:
+        if namespace and click.get_current_context().get_parameter_source("namespace") is not ParameterSource.DEFAULT:
             raise UsageError(
                 f"With the format {form} the namespaces are the other tool's to make. Leave --namespace out."
             )

@@ -18,7 +18,7 @@ Form = Literal["yaml", "jsonl"]
 
 # A brace is neither in a name nor in a label, and YAML writes what begins with one in quotes: what takes its place is
 # text, even if it looks like a number or a date.
-NAME, NAMESPACE, INDEX = "{name}", "{namespace}", "{index}"
+NAME, NAMESPACE, REPOSITORY = "{name}", "{namespace}", "{repository}"
 
 
 def documents(
@@ -29,15 +29,18 @@ def documents(
     text, pods = "", -1
     if len(namespaces) > 1:
         for namespace in namespaces:
-            one = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"group": group}}}
-            yield "---\n" + dumped(one) if form == "yaml" else _line(one)
+            metadata = {"name": namespace, "labels": {"group": group}}
+            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            yield "---\n" + dumped(space) if form == "yaml" else _line(space)
     for index in range(asked.objects):
         if asked.pods(index) != pods:  # once, and again where the remainder of the replicas ends
             pods = asked.pods(index)
-            namespace = NAMESPACE if namespaces else ""
-            made = template(asked, pods, name=NAME, group=group, namespace=namespace, index=INDEX)
+            where = NAMESPACE if namespaces else ""
+            made = template(asked, pods, name=NAME, group=group, namespace=where, repository=REPOSITORY)
             text = dumped(made) if form == "yaml" else _line(made)
-        one = text.replace(NAME, f"{name}-{index}" if numbered else name).replace(INDEX, str(index))
+        one = text.replace(NAME, f"{name}-{index}" if numbered else name).replace(
+            REPOSITORY, asked.images(index).repository
+        )
         if namespaces:
             one = one.replace(NAMESPACE, namespaces[index % len(namespaces)])
         yield f"---\n{one}" if form == "yaml" and (asked.objects > 1 or len(namespaces) > 1) else one

@@ -14,6 +14,7 @@ from typing import Any
 
 from csscgen.generating.documents import dumped
 from workloads.errors import UsageError
+from workloads.naming import ImageSet
 from workloads.ratify.generated import KINDS, Generation, template
 
 TIMEOUT = "1h"
@@ -32,13 +33,13 @@ class Pace:
 def cluster_loader(asked: Generation, *, name: str, group: str, namespaces: int, pace: Pace) -> dict[str, str]:
     """The files of a test for ClusterLoader2 by their names. Raises UsageError for objects that are not alike.
 
-    ``.Name`` is the basename with the object's index, which begins with 0 in each namespace; what is in a namespace of
-    its own is counted on from ``.First``.
+    ``.Name`` is the basename with the object's index, which begins with 0 in each namespace. Where each object
+    has images of its own, a namespace has a phase of its own, that says with which number it begins: ``.First``.
     """
     each, pods = _alike(asked, namespaces)
     file = f"{asked.type}.yaml"
-    index = "{{AddInt .First .Index}}"
-    made = template(asked, pods, name="{{.Name}}", group="{{.Group}}", namespace="", index=index)
+    repository = _repository(asked, "{{AddInt .First .Index}}")
+    made = template(asked, pods, name="{{.Name}}", group="{{.Group}}", namespace="", repository=repository)
     api_version, kind = KINDS[asked.type]
     start: dict[str, Any] = {"labelSelector": f"group = {group}"}
     gather: dict[str, Any] = {"action": "gather"}
@@ -53,6 +54,8 @@ def cluster_loader(asked: Generation, *, name: str, group: str, namespaces: int,
         starting = [_measurement(method, {"action": "start", **what, **start})]
         waiting = {**gather, **({"timeout": TIMEOUT} if ends else {})}
     latency = {"action": "start", **start, "threshold": TIMEOUT}
+    own = asked.unique_images
+    ranges = [(number, number + 1) for number in range(namespaces)] if own else [(0, namespaces)]
     config = {
         "name": name,
         "namespace": {"number": namespaces, "prefix": name},
@@ -63,18 +66,18 @@ def cluster_loader(asked: Generation, *, name: str, group: str, namespaces: int,
                 "name": "Create the load",
                 "phases": [
                     {
-                        "namespaceRange": {"min": number + 1, "max": number + 1},
+                        "namespaceRange": {"min": number + 1, "max": last},
                         "replicasPerNamespace": each,
                         "tuningSet": "Load",
                         "objectBundle": [
                             {
                                 "basename": name,
                                 "objectTemplatePath": file,
-                                "templateFillMap": {"Group": group, "First": number * each},
+                                "templateFillMap": {"Group": group, **({"First": number * each} if own else {})},
                             }
                         ],
                     }
-                    for number in range(namespaces)
+                    for number, last in ranges
                 ],
             },
             {"name": "Wait until it runs", "measurements": [_measurement(method, waiting)]},
@@ -90,11 +93,12 @@ def kube_burner(asked: Generation, *, name: str, group: str, namespaces: int, pa
     ``.Iteration`` begins with 0 and has a namespace, ``.Replica`` begins with 1 in each.
     """
     each, pods = _alike(asked, namespaces)
+    if pace.qps < 1:  # it waits in int(qps) goroutines: pkg/burner/create.go
+        raise UsageError(f"kube-burner waits for ever at {pace.qps:g} objects per second: give --qps 1 or more.")
     file = f"{asked.type}.yaml"
-    index = f"{{{{sub (add (mul .Iteration {each}) .Replica) 1}}}}"
-    made = template(
-        asked, pods, name=f"{name}-{{{{.Iteration}}}}-{{{{.Replica}}}}", group=group, namespace="", index=index
-    )
+    repository = _repository(asked, f"{{{{sub (add (mul .Iteration {each}) .Replica) 1}}}}")
+    numbered = f"{name}-{{{{.Iteration}}}}-{{{{.Replica}}}}"
+    made = template(asked, pods, name=numbered, group=group, namespace="", repository=repository)
     config = {
         "global": {"measurements": [{"name": "podLatency"}]},
         "jobs": [
@@ -123,6 +127,11 @@ GENERATORS: dict[str, Callable[..., dict[str, str]]] = {"clusterloader2": cluste
 
 def _alike(asked: Generation, namespaces: int) -> tuple[int, int]:
     """Objects in each namespace, and pods of each object."""
+    if asked.mix.negatives or asked.mix.referrers:
+        raise UsageError(
+            "The scenario has negative images or extra referrers, and a template has images of one kind. Leave them "
+            "out with --set scenario.negatives={} --set scenario.referrers=[], or take the format yaml or jsonl."
+        )
     if asked.type != "pod" and asked.replicas % asked.shards:
         raise UsageError(
             f"{asked.replicas} pods cannot be shared evenly by {asked.shards} objects, and a template has one number "
@@ -134,6 +143,12 @@ def _alike(asked: Generation, namespaces: int) -> tuple[int, int]:
             "often in each. Make their number a multiple of --namespaces."
         )
     return asked.objects // namespaces, asked.pods(0)
+
+
+def _repository(asked: Generation, index: str) -> str:
+    """The repository of an object's images, where ``index`` is what becomes the object's number."""
+    shared = ImageSet(asked.containers, asked.referrers).repository
+    return f"{shared}-{index}" if asked.unique_images else shared
 
 
 def _measurement(method: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -6,17 +6,20 @@ and ``name`` and a container per image. What was added to it comes only where it
 for that tool gets what it got, without the empty fields that Go writes. A pod, which that tool announced and refused,
 has the label ``name`` too.
 
-An object is made once, with placeholders where one differs from the next: in its name, its namespace, and the index of
-the images that it has of its own.
+An object is made once, with placeholders where one differs from the next: in its name, its namespace, and the
+repository of its images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from workloads.naming import ImageSet
+from workloads.negatives import variants
+from workloads.referrers import Extra
 
 ResourceType = Literal["deployment", "job", "pod"]
 
@@ -26,6 +29,16 @@ KINDS: dict[ResourceType, tuple[str, str]] = {
     "pod": ("v1", "Pod"),
 }
 """apiVersion and kind."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What a scenario's images are beside genuine ones with signatures; the fields are those of a ``Plan``."""
+
+    negatives: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    restored: bool = False
+    referrers: tuple[Extra, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Generation:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Of every object and its pods, beside ``group`` and ``name``."""
     pull_secret: str | None = None
+    mix: Mix = field(default_factory=Mix)
 
     @property
     def objects(self) -> int:
@@ -61,17 +75,27 @@ class Generation:
         """How many pods an object has."""
         return 1 if self.type == "pod" else self.replicas // self.shards + (index < self.replicas % self.shards)
 
+    def images(self, index: int) -> ImageSet:
+        """The images of an object: the ones that a run with the same scenario gives to its workload of that number."""
+        mix, own = self.mix, index if self.unique_images else None
+        seed = mix.seed if mix.referrers else 0
+        variant = self._variants[index] if mix.negatives else None
+        return ImageSet(self.containers, self.referrers, own, variant, mix.restored, mix.referrers, seed)
 
-def template(asked: Generation, pods: int, *, name: str, group: str, namespace: str, index: str) -> dict[str, Any]:
-    """One object with so many pods. What is given for name, group, namespace and index may be placeholders.
+    @cached_property
+    def _variants(self) -> list[str | None]:
+        return variants(self.mix.negatives, self.objects, self.mix.seed)
 
-    ``namespace`` is empty for an object that has none; ``index`` stands for the object's number in the names of images
-    of its own.
+
+def template(asked: Generation, pods: int, *, name: str, group: str, namespace: str, repository: str) -> dict[str, Any]:
+    """One object with so many pods. What is given for name, group, namespace and repository may be placeholders.
+
+    ``namespace`` is empty for an object that has none.
     """
     api_version, kind = KINDS[asked.type]
     labels = {"group": group, **asked.labels}
     metadata: dict[str, Any] = {"name": name, **({"namespace": namespace} if namespace else {}), "labels": labels}
-    spec = _pod_spec(asked, index)
+    spec = _pod_spec(asked, repository)
     if asked.type == "pod":
         metadata["labels"] = {"name": name, **labels}
         return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
@@ -91,9 +115,8 @@ def template(asked: Generation, pods: int, *, name: str, group: str, namespace: 
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": body}
 
 
-def _pod_spec(asked: Generation, index: str) -> dict[str, Any]:
+def _pod_spec(asked: Generation, repository: str) -> dict[str, Any]:
     images = ImageSet(asked.containers, asked.referrers)
-    repository = f"{images.repository}-{index}" if asked.unique_images else images.repository
     resources = {"requests": dict(asked.requests), "limits": dict(asked.limits)}
     resources = {what: amounts for what, amounts in resources.items() if amounts}
     extra: dict[str, Any] = {"resources": resources} if resources else {}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from csscgen.stackfiles import project_root, read
 from tests.csscgen.commands import csscgen
 
 HOST = ("--registry-host", "name.azurecr.io")
@@ -213,6 +214,63 @@ def test_kube_burner_gets_a_template_and_a_job_that_uses_it(capsys, tmp_path: Pa
     assert image == "name.azurecr.io/1-containers-1-referrers-{{sub (add (mul .Iteration 5) .Replica) 1}}:1"
 
 
+def test_a_stack_gives_what_its_scenario_says_where_no_option_does(generated):
+    """As a run of it names namespaces and images; local-negatives has shares of every kind of negative image."""
+    stack = read(project_root(), "local-negatives")
+    plan = stack.settings.plan
+
+    made = generated("--stack", "local-negatives", "--group", "g")
+
+    objects = [each for each in made if each["kind"] != "Namespace"]
+    assert [each["metadata"]["namespace"] for each in objects] == [plan.namespace(each) for each in range(plan.shards)]
+    assert [each["spec"]["replicas"] for each in objects] == [plan.pods(each) for each in range(plan.shards)]
+    images = [[container["image"] for container in each["spec"]["template"]["spec"]["containers"]] for each in objects]
+    assert images == [list(plan.images(each).references("name.azurecr.io")) for each in range(plan.shards)]
+    assert plan.negatives
+
+
+def test_an_option_wins_over_the_scenario(generated):
+    made = generated("--stack", "local-S", "-t", "pod", "--num-replicas", "2", "--set", "scenario.containers=3")
+
+    assert [each["kind"] for each in made] == ["Pod", "Pod"]
+    assert [each["name"] for each in made[0]["spec"]["containers"]] == [
+        f"3-containers-5-referrers{i}" for i in (1, 2, 3)
+    ]
+
+
+def test_a_stack_of_jobs_as_a_test_of_cluster_loaders(capsys, tmp_path: Path):
+    words = ["--stack", "local-S-jobs", "--format", "clusterloader2", "-f", str(tmp_path)]
+
+    assert csscgen(capsys, "genk8s", *HOST, *words) == (0, "", "")
+
+    scenario = read(project_root(), "local-S-jobs").settings.scenario
+    made = yaml.safe_load((tmp_path / "job.yaml").read_text())
+    containers = made["spec"]["template"]["spec"]["containers"]
+    assert [each["args"] for each in containers] == [[f"{scenario.jobSeconds}s"]] * scenario.containers
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["steps"][1]["phases"] == [
+        {
+            "namespaceRange": {"min": 1, "max": 1},
+            "replicasPerNamespace": scenario.shards,
+            "tuningSet": "Load",
+            "objectBundle": [
+                {"basename": "ratify", "objectTemplatePath": "job.yaml", "templateFillMap": {"Group": "ratify"}}
+            ],
+        }
+    ]
+
+
+def test_nobody_reads_the_rest():
+    """``| head``: a broken pipe is not a word on stderr."""
+    words = [*HOST, "-t", "pod", "-c", "10", "--num-replicas", "20000"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "csscgen", "genk8s", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"---\n"
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -241,6 +299,11 @@ def test_kube_burner_gets_a_template_and_a_job_that_uses_it(capsys, tmp_path: Pa
             "cannot be shared evenly",
         ),
         ([*HOST, "--format", "clusterloader2", "-f", "x", "--namespaces", "2"], "cannot be spread evenly"),
+        ([*HOST, "--stack", "local-negatives", "--format", "kube-burner", "-f", "x"], "has images of one kind"),
+        ([*HOST, "--format", "kube-burner", "-f", "x", "--qps", "0.5"], "kube-burner waits for ever"),
+        ([*HOST, "--stack", "shared"], "shared is a shared stack, which has no workloads"),
+        ([*HOST, "--stack", "nobody"], "nobody"),
+        ([*HOST, "--set", "scenario.shards=2"], "--set is of a stack"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(words: list[str], told: str, refused, tmp_path: Path, monkeypatch):
