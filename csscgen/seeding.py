@@ -127,7 +127,9 @@ def stack_signers(
     )
 
 
-def given_signers(assignment: Assignment, key: Path | None, certificate: Path | None) -> Signers:
+def given_signers(
+    assignment: Assignment, key: Path | None, certificate: Path | None, envelope: EnvelopeName = "jws"
+) -> Signers:
     """Who signs images without a stack: the key and the certificates in these files.
 
     Raises UsageError if they are needed and not given, or cannot be used.
@@ -140,7 +142,7 @@ def given_signers(assignment: Assignment, key: Path | None, certificate: Path | 
         chain = certificate.read_bytes().decode(errors="replace")
     except OSError as error:
         raise UsageError(f"The certificates {certificate} cannot be read: {error.strerror}.") from None
-    return Signers(file_signer(key, chain))
+    return Signers(file_signer(key, chain, envelope))
 
 
 class _Nobody:

@@ -140,3 +140,11 @@ def test_what_was_seeded_is_told_in_words(place, registry, capsys):
 
 
 ZERO = ("--num-referrers", "0")
+
+
+def test_signatures_of_images_without_a_stack_can_be_cose(artifacts, registry):
+    host = ("--registry-host", registry.host)
+    artifacts("seed", *host, *IMAGES, "--envelope", "cose")
+    assert [each["problems"] for each in artifacts("verify", *host, *IMAGES)] == [[]]
+    envelopes = [data for data in registry.blobs.values() if data.startswith(b"\xd2\x84")]
+    assert len(envelopes) == 6

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from csscgen.commands import options
 from csscgen.commands.artifacts.choosing import Choice, on_images
+from workloads.algorithms import EnvelopeName
 from workloads.errors import UsageError
 
 
@@ -18,9 +20,21 @@ from workloads.errors import UsageError
 @click.option(
     "--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Its certificates, leaf to root (PEM)."
 )
+@click.option(
+    "--envelope",
+    type=click.Choice(list(get_args(EnvelopeName))),
+    help="Without a stack: of signatures; jws by default.",
+)
 @click.option("--prune", is_flag=True, help="Delete attachments that an image has too many.")
 @options.as_json
-def command(choice: Choice, key: Path | None, certificate: Path | None, prune: bool, as_json: bool) -> None:
+def command(
+    choice: Choice,
+    key: Path | None,
+    certificate: Path | None,
+    envelope: EnvelopeName | None,
+    prune: bool,
+    as_json: bool,
+) -> None:
     """Bring images and signatures into registries, and check that they are there.
 
     A second time pushes nothing, and one that was cut off is gone on with. The shared stack, which has the registries,
@@ -37,9 +51,11 @@ def command(choice: Choice, key: Path | None, certificate: Path | None, prune: b
     with choice.open() as chosen, chosen.progress.step("seed"):
         assignment = chosen.assignment
         if chosen.context is None:
-            signers = seeding.given_signers(assignment, key, certificate)
-        elif key or certificate:
-            raise UsageError("The keys of a stack are its own: --key and --certificate are for --registry-host.")
+            signers = seeding.given_signers(assignment, key, certificate, envelope or "jws")
+        elif key or certificate or envelope:
+            raise UsageError(
+                "A stack says who signs and how: --key, --certificate and --envelope are for --registry-host."
+            )
         else:
             signers = seeding.stack_signers(chosen.context, assignment, chosen.who, chosen.held)
         if not any(images.signatures for images in assignment.sets):
