@@ -96,9 +96,9 @@ def of_options(hosts: Sequence[str], sets: Sequence[ImageSet], only: str | None 
 
 
 def _minutes(serving: Serving, identities: int, new: Seeding, pace: Pace) -> Minutes:
-    bucket = serving.bottleneck
-    if bucket is None:
-        return Minutes(serving.limits, identities, serving.expected_seconds, _vault(new, pace), None)
+    bucket, vault = serving.bottleneck, _vault(new, pace)
+    if bucket is None or (vault and pace.signing_seconds(new) >= bucket.expected_seconds):
+        return Minutes(serving.limits, identities, serving.expected_seconds, vault, None)
     whose = "registry" if bucket.who == "all" else "identity"
     return Minutes(serving.limits, identities, serving.expected_seconds, bucket.category, whose)
 

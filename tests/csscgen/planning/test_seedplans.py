@@ -84,6 +84,14 @@ def test_a_key_vault_holds_up_what_the_registry_does_not():
     assert "Signing by Key Vault takes 20 s at least." in render(slow)
 
 
+def test_a_key_vault_that_takes_longer_than_the_fullest_bucket_is_what_holds_it_up():
+    sets = [ImageSet(100, 1, shard) for shard in range(400)]
+    plan = seed_plan(sets, Abilities(login=True), Bodies(), Pace(500, signatures_per_second=50), "L")
+    assert row(plan, "L", 1).binds == "key vault"
+    here = seed_plan(sets, Abilities(login=True), Bodies(), Pace(500), "L")
+    assert row(here, "L", 1).binds == "write"
+
+
 def test_what_the_signer_does_not_sign_is_no_signature_of_his():
     kinds = ("unsigned", "sbom", "wrong-ca", "expired", "tampered-envelope", "missing-blob")
     sets = [ImageSet(2, 3), *(ImageSet(2, 3, variant=kind) for kind in kinds)]
