@@ -26,6 +26,13 @@ class Abilities:
     """Whether it wants to know who asks."""
 
 
+def pushers(shared: Settings) -> int:
+    """How many identities push in turn to the registries of a shared stack; 0 where nobody logs in."""
+    if not abilities(shared).login:
+        return 0
+    return shared.registry.pushers if shared.registry_kind == "emulator" else 1
+
+
 def abilities(shared: Settings) -> Abilities:
     """Those of the registries of a shared stack."""
     registry = shared.registry

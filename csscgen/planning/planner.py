@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from csscgen.planning import azure, scalability
-from csscgen.planning.abilities import abilities
+from csscgen.planning.abilities import abilities, pushers
 from csscgen.planning.bodies import Bodies
 from csscgen.planning.cautions import warnings
 from csscgen.planning.data import machine, model
@@ -41,7 +41,9 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
     if shared is None:
         return planned
     made, placed = objects(settings), nodes(settings)
-    prepared = seeding(settings.plan.image_sets, abilities(shared), Bodies(shared.signing))
+    prepared = seeding(
+        settings.plan.image_sets, abilities(shared), Bodies(shared.signing), identities=max(1, pushers(shared))
+    )
     pace = pace_of(shared)
     asked = _asked(settings, shared, placed, cores or os.cpu_count() or 1)
     by_whom: dict[Who, Requests] = {"Ratify": asked.run}
@@ -85,9 +87,8 @@ def _served(settings: Settings, shared: Settings, asked: Mapping[Who, Requests],
 def _seeded(settings: Settings, shared: Settings, prepared: Seeding, pace: Pace) -> Iterator[Serving]:
     """The seeding under each set of limits that there is."""
     challenges = registries.sizes()[settings.registry.size].charge_challenges
-    identities = int(abilities(shared).login)
     for name, row in _limits(settings, shared).items():
-        yield seeded(name, row, prepared, pace, identities=identities, challenges=challenges)
+        yield seeded(name, row, prepared, pace, identities=pushers(shared), challenges=challenges)
 
 
 def _asked(settings: Settings, shared: Settings, placed: Nodes, cores: int) -> Asked:

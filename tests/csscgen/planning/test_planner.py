@@ -211,3 +211,15 @@ def test_what_is_expected_takes_as_long_as_it_has_to(platform, scenario, cache):
     for serving in (*found.served, *found.seeded):
         assert serving.expected_seconds >= serving.least_seconds - 1e-6
         assert (serving.bottleneck is None) <= (serving.expected_429s == 0)
+
+
+def test_two_who_push_share_the_registry_s_limit_not_each_other_s(local):
+    def seeded(pushers: int):
+        registry = {"size": "XS", "pushers": pushers}
+        return local(registry=registry, scenario={"shards": 20, "containers": 20, "uniqueImages": True}).seeded[0]
+
+    one, two, three = map(seeded, (1, 2, 3))
+    assert one.bottleneck and (one.bottleneck.category, one.bottleneck.who) == ("write", "seeding")
+    assert two.bottleneck and two.bottleneck.who == "all"
+    assert two.least_seconds < one.least_seconds / 2  # the bucket that is full at first is twice as large, too
+    assert three.least_seconds == pytest.approx(two.least_seconds, rel=0.01)
