@@ -13,8 +13,11 @@ from csscgen.seeding import build_waiter
 from csscgen.several import Tell, at_once, rows
 
 if TYPE_CHECKING:
+    from csscgen.artifacts.deep import Trust
     from csscgen.artifacts.targets import Target
     from csscgen.artifacts.verifying import VerifyProgress
+
+RATIFY = "ratify"
 
 
 def verify_all(assignment: Assignment, progress: Progress) -> list[dict[str, Any]]:
@@ -29,6 +32,31 @@ def verify_all(assignment: Assignment, progress: Progress) -> list[dict[str, Any
             tell(Step(f"verify{problems}", at.done, at.images))
 
         return await verify(assignment.sets, target, waiter=waiter, on_progress=told)
+
+    return rows(assignment, at_once(assignment, progress, one))
+
+
+def judge_all(
+    assignment: Assignment, trust: Trust, progress: Progress, *, sample: int | None = None, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Lets the real Ratify judge the images in every registry: a judgement for each, with its ``registry``."""
+    from csscgen.artifacts.deep import Judgement, judge
+    from infra.local import tools
+    from infra.local.tools import builds
+
+    builds.install([tools.TOOLS[RATIFY]], lambda _tool, what, *_: progress.update(f"building {RATIFY}: {what}"))
+    ratify = tools.path(RATIFY)
+
+    async def one(target: Target, tell: Tell) -> Judgement:
+        return await judge(
+            assignment.sets,
+            target,
+            ratify=ratify,
+            trust=trust,
+            sample=sample,
+            seed=seed,
+            on_progress=lambda done, of: tell(Step("Ratify judges", done, of)),
+        )
 
     return rows(assignment, at_once(assignment, progress, one))
 

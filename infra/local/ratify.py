@@ -16,50 +16,28 @@ from infra.local.files import LocalFile
 from infra.local.processes import LocalProcess
 from infra.local.site import Identities, Site
 from infra.settings import Settings
-from workloads import trust
+from workloads.ratify.configuration import configuration
 
 ADDRESS = "ratify"
 """The name of the port that Gatekeeper's providers are given."""
 
 
-def configuration(
+def configured(
     settings: Settings, *, cache: str, certificate: str, trust_policy: dict[str, Any], login: str | None = None
 ) -> dict[str, Any]:
-    """Ratify's configuration file. ``cache`` is the folder of its blob cache, ``certificate`` the trust root's file,
-    ``login`` the docker config.json with its logins to the registries."""
+    """Ratify's configuration file, as the settings have it (workloads/ratify/configuration.py)."""
     ratify = settings.ratify
-    return {
-        "logger": {"formatter": "json", "level": ratify.logLevel},
-        "executor": {
-            "verificationRequestTimeout": ratify.verificationTimeoutMs,
-            "mutationRequestTimeout": ratify.mutationTimeoutMs,
-        },
-        "store": {
-            "version": "1.0.0",
-            "plugins": [
-                {
-                    "name": "oras",
-                    "useHttp": True,  # the registries of a local stack are on loopback
-                    "cosignEnabled": False,
-                    "localCachePath": cache,
-                    "cacheEnabled": ratify.cache,
-                    "ttl": ratify.cacheTtlSeconds,
-                    **({"authProvider": {"name": "dockerConfig", "configPath": login}} if login else {}),
-                }
-            ],
-        },
-        "policy": {
-            "version": "1.0.0",
-            "plugin": {
-                "name": "configPolicy",
-                "artifactVerificationPolicies": {trust.SIGNATURE_TYPE: "any", "default": "all"},
-            },
-        },
-        "verifier": {
-            "version": "1.0.0",
-            "plugins": [trust.verifier(certificate, trust_policy)],
-        },
-    }
+    return configuration(
+        cache=cache,
+        certificate=certificate,
+        trust_policy=trust_policy,
+        login=login,  # plain HTTP, as the registries of a local stack are on loopback
+        level=ratify.logLevel,
+        verification_ms=ratify.verificationTimeoutMs,
+        mutation_ms=ratify.mutationTimeoutMs,
+        caches=ratify.cache,
+        ttl_seconds=ratify.cacheTtlSeconds,
+    )
 
 
 def has_front(settings: Settings) -> bool:
@@ -127,7 +105,7 @@ class Ratify(pulumi.ComponentResource):
     ) -> LocalFile:
         text = pulumi.Output.all(policy, roots.path, login).apply(
             lambda known: json.dumps(
-                configuration(
+                configured(
                     self._settings,
                     cache=self._site.file(f"{replica}/blobs"),
                     certificate=known[1],

@@ -95,7 +95,7 @@ def serving(kind: str, folder: Path):
 def verification(folder: Path, trust_store: str, identity: str, login: Path | None) -> Callable[[str], Any]:
     """What runs ``ratify verify`` with the configuration of the stacks, and returns its report."""
     (folder / "trust.crt").write_text(trust_store)
-    config = ratify.configuration(
+    config = ratify.configured(
         Settings(),
         cache=str(folder / "blobs"),
         certificate=str(folder / "trust.crt"),

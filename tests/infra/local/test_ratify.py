@@ -12,7 +12,7 @@ from workloads.trust import trust_policy
 
 def configuration(**settings: Any) -> dict[str, Any]:
     chosen = Settings.read({"ratify": settings}, "the tests")
-    return ratify.configuration(chosen, cache="/cache", certificate="/trust.crt", trust_policy={"version": "1.0"})
+    return ratify.configured(chosen, cache="/cache", certificate="/trust.crt", trust_policy={"version": "1.0"})
 
 
 def test_the_configuration_is_json():
