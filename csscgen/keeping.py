@@ -13,7 +13,7 @@ from csscgen.seeding import build_waiter
 from csscgen.several import Tell, at_once, rows
 
 if TYPE_CHECKING:
-    from csscgen.artifacts.deep import Trust
+    from csscgen.artifacts.keys import Trust
     from csscgen.artifacts.targets import Target
     from csscgen.artifacts.verifying import VerifyProgress
 

@@ -19,6 +19,7 @@ from csscgen.context import Context
 from csscgen.meters import Step
 from csscgen.progress import Progress
 from csscgen.several import Tell, at_once, rows
+from csscgen.trusting import chain_in
 from infra.local import tools
 from workloads.algorithms import EnvelopeName
 from workloads.errors import UsageError
@@ -137,12 +138,11 @@ def given_signers(
     if not any(images.signatures for images in assignment.sets):
         return Signers(_Nobody())
     if key is None or certificate is None:
-        raise UsageError("Say who signs: --key FILE with the key, and --certificate FILE with its certificates.")
-    try:
-        chain = certificate.read_bytes().decode(errors="replace")
-    except OSError as error:
-        raise UsageError(f"The certificates {certificate} cannot be read: {error.strerror}.") from None
-    return Signers(file_signer(key, chain, envelope))
+        raise UsageError(
+            "Say who signs: --key FILE with the key, and --certificate FILE with its certificates. `csscgen keys "
+            "create --directory keys` makes both."
+        )
+    return Signers(file_signer(key, chain_in(certificate), envelope))
 
 
 class _Nobody:

@@ -22,6 +22,7 @@ import aiohttp
 import orjson
 
 from csscgen.artifacts.concurrency import for_each
+from csscgen.artifacts.keys import Trust
 from csscgen.artifacts.targets import Target
 from infra.local.sockets import free_ports
 from workloads.errors import ToolError, brief
@@ -34,16 +35,6 @@ AT_A_TIME = 4
 START_SECONDS = 20.0
 JUDGE_SECONDS = 90.0
 """More than Ratify gives itself."""
-
-
-@dataclass(frozen=True)
-class Trust:
-    """What Ratify is told to trust."""
-
-    store: str
-    """The trusted certificates, as PEM."""
-    policy: dict[str, Any]
-    """A trust policy of the Notary Project."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +141,7 @@ async def _serving(ratify: Path, target: Target, trust: Trust) -> AsyncIterator[
 
 async def _configured(folder: Path, target: Target, trust: Trust) -> Path:
     """Ratify's configuration, with the login of the registry's first identity, in a folder that goes with it."""
-    (folder / "trust.crt").write_text(trust.store)
+    (folder / "trust.crt").write_text(trust.certificates)
     login = None
     if target.logins:
         known = await target.logins[0].login()

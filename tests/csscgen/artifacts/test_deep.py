@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from csscgen.artifacts.deep import Trust, judge
+from csscgen.artifacts.deep import judge
+from csscgen.artifacts.keys import Trust
 from csscgen.artifacts.logins import read_login
 from csscgen.artifacts.seeder import seed
 from csscgen.artifacts.signing import LocalSigner
@@ -60,7 +61,7 @@ def test_what_is_not_judged_as_it_has_to_be_is_named(place, tmp_path):
     target, trust = place
     ratify = Path(binary("ratify"))
     (tmp_path / "other.pem").write_text(signing_certificate("ES256", "another")[1])
-    stranger = Trust(of_file(tmp_path / "other.pem").store, trust.policy)
+    stranger = Trust(of_file(tmp_path / "other.pem").certificates, trust.policy)
     judged = asyncio.run(judge(SETS[:1], target, ratify=ratify, trust=stranger))
     assert judged.refused == 3 and all("Ratify refuses it: " in problem for problem in judged.problems)
     taken_for_bad = replace(SETS[0], variant="wrong-ca")
