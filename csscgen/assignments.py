@@ -114,8 +114,8 @@ def image_sets(containers: int, signatures: int, shards: int, *, unique: bool) -
     total = containers * (shards if unique else 1)
     if total > MOST_IMAGES:
         raise UsageError(
-            f"These are {total:,} images, more than the {MOST_IMAGES:,} that are seeded at once. Give fewer --num-containers "
-            "or --shards."
+            f"These are {total:,} images, more than the {MOST_IMAGES:,} that are seeded at once. Give fewer "
+            "--num-containers or --shards."
         )
     return [ImageSet(containers, signatures, shard) for shard in (range(shards) if unique else [None])]
 
