@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +13,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from csscgen.assignments import of_stack
 from csscgen.seeding import seed
 from infra.local import tools
 from tests.csscgen.azure.vaults import SHARED as AZURE
 from tests.csscgen.azure.vaults import TOKEN, Credential, Vault
 from tests.csscgen.worlds import RUN, SHARED, World, world
 from workloads.errors import RegistryError, UsageError
+from workloads.registries import sizes
 
 
 @pytest.fixture
@@ -120,3 +124,16 @@ def test_on_azure_a_registry_that_takes_no_login_is_told(there: World):
     there.registry.fault = refuse
     with pytest.raises(RegistryError, match="takes no login of the identity that Azure knows you by"):
         seed(there.context(), azure_login=azure_login, transport=vault.transport())
+
+
+def test_all_who_may_push_do_and_the_emulator_s_size_is_what_is_asked_of_it(there: World, tmp_path: Path):
+    host = there.registry.host
+    files = {}
+    for name in ("push", "push-2", "pull"):
+        auth = b64encode(f"{name}:a-password".encode()).decode()
+        files[name] = str(tmp_path / f"{name}.json")
+        Path(files[name]).write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    there.engine.there[SHARED] = {**there.engine.there[SHARED], "credentials": files}
+    (target,) = of_stack(there.context()).targets
+    assert [asyncio.run(source.login()).user for source in target.logins] == ["push", "push-2"]
+    assert target.limits == sizes()["L"].limits
