@@ -123,8 +123,8 @@ def test_what_a_killed_run_leaves_is_removed_by_one_destroy(place: Place) -> Non
 def test_the_steps_of_a_run_one_by_one(place: Place) -> None:
     stack = ("--stack", "local-smoke")
     assert place.csscgen("up", *stack).returncode == 0
-    first = json.loads(place.csscgen("artifacts", "seed", *stack, "--json").stdout)
-    second = json.loads(place.csscgen("artifacts", "seed", *stack, "--json").stdout)
+    (first,) = json.loads(place.csscgen("artifacts", "seed", *stack, "--json").stdout)
+    (second,) = json.loads(place.csscgen("artifacts", "seed", *stack, "--json").stdout)
     assert first["pushed"] > 0
     assert (second["pushed"], second["present"]) == (0, first["pushed"])
     again = place.csscgen("up", *stack)
