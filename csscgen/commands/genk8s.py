@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,9 @@ import click
 from click.core import ParameterSource
 
 from csscgen.commands import options
+from csscgen.generating.scenarios import FromScenario
+from csscgen.generating.words import DNS_LABEL, LABEL, QUANTITY, pairs, tolerations
+from csscgen.generating.words import label as label_of
 
 if TYPE_CHECKING:
     from workloads.ratify.generated import Mix
@@ -18,100 +20,8 @@ MOST_CONTAINERS = 100
 """Of a pod: more make an object that etcd is not meant for, and a pod that no node runs."""
 MOST_REFERRERS = 50
 MOST_OBJECTS = 1_000_000
-LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{LABEL.pattern}")
-DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-TOLERATION = re.compile(rf"({KEY.pattern})(=({LABEL.pattern}))?(:(NoSchedule|PreferNoSchedule|NoExecute))?")
 TEMPLATE_NAME, TEMPLATE_GROUP = "{{.Name}}", "{{.Group}}"
 DEFAULT_NAME = "ratify"
-
-
-def _pairs(value_form: re.Pattern[str]) -> Any:
-    """A callback that makes a mapping of KEY=VALUE words."""
-
-    def read(_context: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
-        found = {}
-        for word in words:
-            key, equals, value = word.partition("=")
-            if not (equals and KEY.fullmatch(key) and value_form.fullmatch(value)):
-                raise click.BadParameter(f"{word!r} is not KEY=VALUE with names that Kubernetes takes.")
-            found[key] = value
-        return found
-
-    return read
-
-
-def _tolerations(_context: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> list[dict[str, str]]:
-    found = []
-    for word in words:
-        match = TOLERATION.fullmatch(word)
-        if match is None:
-            raise click.BadParameter(f"{word!r} is not KEY, KEY:EFFECT or KEY=VALUE:EFFECT.")
-        parts = re.split("[=:]", word)
-        value, effect = (parts[1] if "=" in word else None), (parts[-1] if ":" in word else None)
-        found.append(
-            {
-                "key": parts[0],
-                **({"operator": "Equal", "value": value} if value else {"operator": "Exists"}),
-                **({"effect": effect} if effect else {}),
-            }
-        )
-    return found
-
-
-def _label(form: re.Pattern[str], *placeholders: str) -> Any:
-    def read(_context: click.Context, _option: click.Parameter, word: str | None) -> str | None:
-        if word and word not in placeholders and not form.fullmatch(word):
-            raise click.BadParameter(f"{word!r} is not a name that Kubernetes takes.")
-        return word
-
-    return read
-
-
-class FromScenario(click.Command):
-    """A command whose defaults are those of a stack's scenario, if it is given one."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        given = ctx.params
-        stack, changes = given.pop("stack"), given.pop("changes")
-        if stack is None and changes:
-            raise click.UsageError("--set is of a stack: name it with --stack.", ctx)
-        said = _scenario(stack, changes) if stack is not None else {}
-        for name, value in said.items():
-            if ctx.get_parameter_source(name) in (None, ParameterSource.DEFAULT):
-                given[name] = value
-        if said and given["resource_type"] == "pod":  # each is an object already, and nobody asked for shards
-            given["shards"] = 1
-        if said and given["resource_type"] != "job":
-            given["job_seconds"] = None
-        return super().invoke(ctx)
-
-
-def _scenario(stack: str, changes: tuple[str, ...]) -> dict[str, Any]:
-    from csscgen.stackfiles import parse_changes, project_root, read
-    from workloads.errors import UsageError
-    from workloads.ratify.generated import Mix
-    from workloads.ratify.objects import NAMESPACES
-
-    found = read(project_root(), stack, parse_changes(changes))
-    if found.shared is None:
-        raise UsageError(f"{found.name} is a shared stack, which has no workloads: name one that has a scenario.")
-    plan = found.settings.plan
-    prefix = NAMESPACES.removesuffix("-*")
-    return {
-        "resource_type": plan.kind,
-        "num_containers": plan.containers,
-        "num_replicas": plan.replicas,
-        "num_referrers": plan.signatures,
-        "shards": plan.shards,
-        "namespace": prefix if plan.namespaces > 1 else plan.namespace_names[0],
-        "namespaces": plan.namespaces,
-        "unique_images": plan.unique_images,
-        "job_seconds": plan.job_seconds,
-        "pull_secret": plan.pull_secret,
-        "mix": Mix(plan.negatives, plan.seed, plan.restored, plan.referrers),
-    }
 
 
 @click.command(cls=FromScenario)
@@ -153,7 +63,7 @@ def _scenario(stack: str, changes: tuple[str, ...]) -> dict[str, Any]:
     show_default=True,
     help="Signatures per image: a part of the repository's name.",
 )
-@click.option("--namespace", "-n", default="", callback=_label(DNS_LABEL), help="Namespace of the objects.")
+@click.option("--namespace", "-n", default="", callback=label_of(DNS_LABEL), help="Namespace of the objects.")
 @click.option(
     "--output-file",
     "-f",
@@ -161,9 +71,9 @@ def _scenario(stack: str, changes: tuple[str, ...]) -> dict[str, Any]:
     help="File, or folder for clusterloader2 and kube-burner; without, standard output.",
 )
 @click.option(
-    "--name", callback=_label(DNS_LABEL, TEMPLATE_NAME), help="Name; with several objects, what it begins with."
+    "--name", callback=label_of(DNS_LABEL, TEMPLATE_NAME), help="Name; with several objects, what it begins with."
 )
-@click.option("--group", callback=_label(LABEL, TEMPLATE_GROUP), help="Value of the label `group`.")
+@click.option("--group", callback=label_of(LABEL, TEMPLATE_GROUP), help="Value of the label `group`.")
 @click.option(
     "--shards",
     type=click.IntRange(1, MOST_OBJECTS),
@@ -180,14 +90,12 @@ def _scenario(stack: str, changes: tuple[str, ...]) -> dict[str, Any]:
 )
 @click.option("--unique-images", is_flag=True, help="Images of its own for each object: <repository>-<index>.")
 @click.option("--job-seconds", type=click.IntRange(0, 86_400), help="How long the containers run (csscgen's images).")
-@click.option(
-    "--requests", multiple=True, callback=_pairs(QUANTITY), metavar="KEY=AMOUNT", help="cpu=10m, memory=16Mi."
-)
-@click.option("--limits", multiple=True, callback=_pairs(QUANTITY), metavar="KEY=AMOUNT", help="The same for limits.")
-@click.option("--toleration", multiple=True, callback=_tolerations, metavar="KEY[=VALUE][:EFFECT]", help="Repeatable.")
-@click.option("--node-selector", multiple=True, callback=_pairs(LABEL), metavar="KEY=VALUE", help="Repeatable.")
-@click.option("--label", multiple=True, callback=_pairs(LABEL), metavar="KEY=VALUE", help="Of objects and pods.")
-@click.option("--pull-secret", callback=_label(DNS_LABEL), help="Secret that the images are pulled with.")
+@click.option("--requests", multiple=True, callback=pairs(QUANTITY), metavar="KEY=AMOUNT", help="cpu=10m, memory=16Mi.")
+@click.option("--limits", multiple=True, callback=pairs(QUANTITY), metavar="KEY=AMOUNT", help="The same for limits.")
+@click.option("--toleration", multiple=True, callback=tolerations, metavar="KEY[=VALUE][:EFFECT]", help="Repeatable.")
+@click.option("--node-selector", multiple=True, callback=pairs(LABEL), metavar="KEY=VALUE", help="Repeatable.")
+@click.option("--label", multiple=True, callback=pairs(LABEL), metavar="KEY=VALUE", help="Of objects and pods.")
+@click.option("--pull-secret", callback=label_of(DNS_LABEL), help="Secret that the images are pulled with.")
 @click.option(
     "--format",
     "form",
@@ -246,17 +154,12 @@ def command(
     from csscgen.artifacts.client import own_registry
     from csscgen.generating.documents import documents
     from csscgen.generating.generators import GENERATORS, Pace
+    from csscgen.generating.refusing import refuse
     from csscgen.generating.writing import write_files, write_text
     from workloads.errors import UsageError
     from workloads.ratify.generated import Generation, Mix
 
     own_registry(registry_host, [registry_host])
-    if resource_type == "pod" and shards > 1:
-        raise UsageError("--shards is for Deployments and Jobs; of pods --num-replicas says how many there are.")
-    if resource_type != "pod" and shards > num_replicas:
-        raise UsageError(f"{shards} objects cannot share {num_replicas} pods: each has to have one at least.")
-    if resource_type != "job" and job_seconds is not None:
-        raise UsageError("--job-seconds is for Jobs: the containers of others run until they are stopped.")
     asked = Generation(
         type=resource_type,
         host=registry_host,
@@ -274,6 +177,7 @@ def command(
         pull_secret=pull_secret,
         mix=mix or Mix(),
     )
+    refuse(asked, name, namespace, namespaces, form)
     if form in GENERATORS:
         if output_file is None:
             raise UsageError(f"The format {form} is several files. Name a folder for them with -f.")
