@@ -7,9 +7,10 @@ import threading
 import time
 
 import pytest
+import uvloop
 
 from csscgen import interruptions
-from csscgen.interruptions import Interruption, interruptible
+from csscgen.interruptions import Interruption, LoopFactory, interruptible
 from workloads.errors import ProcessError
 
 CAUSE = ProcessError("etcd ended.")
@@ -56,7 +57,10 @@ def test_a_cause_that_comes_while_it_is_shielded_is_raised_after_it():
         time.sleep(0.1)
 
 
-def test_an_event_loop_is_ended_in_order_and_nothing_of_it_is_logged(caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_an_event_loop_is_ended_in_order_and_nothing_of_it_is_logged(
+    loop: LoopFactory | None, caplog: pytest.LogCaptureFixture
+):
     ended: list[str] = []
 
     async def child() -> None:
@@ -70,7 +74,7 @@ def test_an_event_loop_is_ended_in_order_and_nothing_of_it_is_logged(caplog: pyt
 
     threading.Timer(0.2, lambda: interrupts.interrupt(CAUSE)).start()
     with pytest.raises(ProcessError), interruptible() as interrupts:
-        interruptions.run(work())
+        interruptions.run(work(), loop)
     gc.collect()
     assert ended == ["child", "child"]
     assert caplog.records == []
