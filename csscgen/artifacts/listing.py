@@ -19,6 +19,7 @@ from csscgen.artifacts.descriptors import Content
 from csscgen.artifacts.journal import lines
 from csscgen.artifacts.targets import Target
 from csscgen.artifacts.wanted import kind, ours
+from workloads.errors import RegistryError
 
 NAME = re.compile(r"[0-9]+-containers-[0-9]+-referrers(-[a-z0-9-]+)?")
 """A repository of csscgen's naming (workloads/naming.py)."""
@@ -44,10 +45,15 @@ class Holding:
 
 
 async def repositories(client: RegistryClient, target: Target) -> list[str]:
-    """The repositories of csscgen's naming, in order. Raises RegistryError if the registry cannot be reached."""
+    """The repositories of csscgen's naming, in order. Raises RegistryError if nobody knows them."""
     names = await client.repositories()
     if names is None:
         names = [line["repository"] for line in lines(target.journal)] if target.journal else []
+        if not names:
+            raise RegistryError(
+                f"The registry {target.registry} does not tell which repositories it has, or cannot be reached, and no "
+                "journal knows of any. Name images that it should have: `csscgen artifacts verify`."
+            )
     return sorted({name for name in names if NAME.fullmatch(name)})
 
 
