@@ -149,6 +149,7 @@ class _Nobody:
     """A signer of images that have no signatures."""
 
     remote = False
+    thumbprints = ""
 
     def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
         raise AssertionError("nobody signs these images")

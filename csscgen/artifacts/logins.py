@@ -80,8 +80,8 @@ def read_login(file: Path, registry: str) -> Login:
         user, colon, password = user or TOKEN_USER, ":", token
     if not (user and colon):
         raise UsageError(
-            f"{file} has no login to {registry}: it has to be a docker config.json with an `auth` for that host, or a "
-            "credential helper."
+            f"The file {file} has no login to {registry}: it has to be a docker config.json with an `auth` for that "
+            "host, or a credential helper."
         )
     return Login(TOKEN_USER if user == "<token>" else user, password)
 
@@ -93,13 +93,13 @@ def _from_helper(file: Path, name: Any, registry: str) -> str:
 
     if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
         raise UsageError(
-            f"{file} names {quoted(name)} as the credential helper for {registry}, which is no name of one."
+            f"The file {file} names {quoted(name)} as the credential helper for {registry}, which is no name of one."
         )
     program = f"docker-credential-{name}"
     if shutil.which(program) is None:
         raise UsageError(
-            f"{file} leaves the login to {registry} to {program}, which is not on the PATH. Install it, or log in with "
-            "a password."
+            f"The file {file} leaves the login to {registry} to {program}, which is not on the PATH. Install it, or "
+            "log in with a password."
         )
     logger.quiet = True  # it would print what the helper says
     try:
@@ -108,8 +108,8 @@ def _from_helper(file: Path, name: Any, registry: str) -> str:
         auth = None
     if not isinstance(auth, str):
         raise UsageError(
-            f"{program}, to which {file} leaves the login to {registry}, has none. Log in to the registry, or run "
-            f"`echo {registry} | {program} get` to see why."
+            f"The helper {program}, to which {file} leaves the login to {registry}, has none. Log in to the registry, "
+            f"or run `echo {registry} | {program} get` to see why."
         )
     return auth
 

@@ -21,16 +21,19 @@ from csscgen.artifacts.wanted import Wanted, ours, plan
 from workloads.naming import ImageSet
 
 
-def surplus_of(wanted: Wanted, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The attachments that an image has beyond what is wanted, of each kind those that were listed last."""
-    return [entry for kind, of_kind in ours(entries).items() for entry in of_kind[wanted.counts.get(kind, 0) :]]
+def surplus_of(wanted: Wanted, entries: Sequence[dict[str, Any]], signed_by: str = "") -> list[dict[str, Any]]:
+    """The attachments that an image has beyond what is wanted, of each kind those that were listed last; signatures by
+    others than ``signed_by`` (thumbprints), if that is said, all of them."""
+    return [
+        entry for kind, of_kind in ours(entries, signed_by).items() for entry in of_kind[wanted.counts.get(kind, 0) :]
+    ]
 
 
 async def prune_image(
-    client: RegistryClient, wanted: Wanted, entries: Sequence[dict[str, Any]]
+    client: RegistryClient, wanted: Wanted, entries: Sequence[dict[str, Any]], signed_by: str
 ) -> list[dict[str, Any]]:
     """Delete the attachments that an image has beyond what is wanted; returns their entries in its list."""
-    surplus = surplus_of(wanted, entries)
+    surplus = surplus_of(wanted, entries, signed_by)
     await detach(client, wanted.repository, wanted.digest, surplus, entries)
     return surplus
 

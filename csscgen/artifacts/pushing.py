@@ -29,7 +29,7 @@ from csscgen.artifacts.negatives import Material, attach
 from csscgen.artifacts.pruning import prune_image
 from csscgen.artifacts.reading import blobs_of, read_attachment
 from csscgen.artifacts.signing import Signer
-from csscgen.artifacts.wanted import Wanted, attaches, lacks_blob, ours
+from csscgen.artifacts.wanted import FOREIGN, Wanted, attaches, lacks_blob, ours
 from workloads.naming import ImageSet
 
 
@@ -39,6 +39,7 @@ class Signing:
     def __init__(
         self, signer: Signer, refused: Mapping[str, Signer], shared: Base, threads: ThreadPoolExecutor
     ) -> None:
+        self.signed_by = signer.thumbprints
         self._signer = signer
         self._refused = refused
         self._shared = shared
@@ -199,10 +200,13 @@ class Pusher:
 
     async def _complete(self, wanted: Wanted, repository: Repository, entries: list[dict[str, Any]]) -> None:
         """Add what is not attached yet, and write down that the image is complete; ``entries`` is what is listed."""
-        if self._prune and (surplus := await prune_image(self._client, wanted, entries)):
+        signed_by = self._signing.signed_by
+        if self._prune and (surplus := await prune_image(self._client, wanted, entries, signed_by)):
             self.pruned += len(surplus)
             entries = [entry for entry in entries if entry not in surplus]
-        found = ours(entries)
+        found = ours(entries, signed_by)
+        if FOREIGN in found:
+            return  # the check tells; an image gets no second set of signatures beside those of another certificate
         self.present += sum(map(len, found.values()))
         missing = [kind for kind, count in wanted.counts.items() for _ in range(count - len(found.get(kind, ())))]
         if entries:

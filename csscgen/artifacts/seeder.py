@@ -169,9 +169,9 @@ class _Seeding:
         if problems:
             raise RegistryError(
                 f"The registry {self._client.registry} does not hold what was seeded:\n{listed(problems)}\n"
-                "What is missing was pushed twice, and the registry did not keep it. What is too much is deleted with "
-                "--prune. Negative images that have genuine signatures stay so without it: ask for them with "
-                "scenario.restored=on."
+                "What is missing was pushed twice, and the registry did not keep it. What is too much, or signed by "
+                "another certificate, is deleted with --prune. Negative images that have genuine signatures stay so "
+                "without it: ask for them with scenario.restored=on."
             )
 
     async def _push(self, images: Iterable[Wanted], count: int, *, known: bool = True) -> None:
@@ -193,7 +193,7 @@ class _Seeding:
         problems: list[str] = []
 
         async def look(wanted: Wanted) -> None:
-            held = await check(self._client, wanted, self._journal)
+            held = await check(self._client, wanted, self._journal, self._signing.signed_by)
             if any(mendable(problem) for problem in held.problems):
                 wanting.add((wanted.repository, wanted.tag))
             else:

@@ -39,6 +39,10 @@ class Signer(Protocol):
     def remote(self) -> bool:
         """Whether another machine is asked for each signature, so that signing is nothing for an event loop."""
 
+    @property
+    def thumbprints(self) -> str:
+        """How the manifests of its signatures name its certificates: the value of their annotation THUMBPRINTS."""
+
     def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
         """Sign the image manifest ``subject``, with ``at`` (aware, to the second) as its time.
 
@@ -55,8 +59,8 @@ class Signatures:
     def __init__(self, chain: Chain, envelope: EnvelopeName = "jws") -> None:
         self._envelope: Envelope = FORMS[envelope](chain.algorithm, chain.der, f"csscgen/{__version__}")
         thumbprints = [certificate.fingerprint(hashes.SHA256()).hex() for certificate in chain.certificates]
-        self._thumbprints = orjson.dumps(thumbprints).decode()
-        self._annotations = lru_cache(KEPT)(lambda at: {THUMBPRINTS: self._thumbprints, CREATED: rfc3339(at)})
+        self.thumbprints = orjson.dumps(thumbprints).decode()
+        self._annotations = lru_cache(KEPT)(lambda at: {THUMBPRINTS: self.thumbprints, CREATED: rfc3339(at)})
 
     def signed(self, subject: Descriptor, at: datetime, expiry: datetime | None, sign: Sign) -> Attachment:
         """A signature of ``subject``."""
@@ -85,6 +89,7 @@ class LocalSigner:
                 "Give the private key of that certificate, and the chain from leaf to root."
             )
         self._signatures = Signatures(chain, envelope)
+        self.thumbprints = self._signatures.thumbprints
         self._sign = algorithms.signing(key, chain.algorithm)
 
     def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:

@@ -49,6 +49,7 @@ EXPIRED = 'error="invalid_token"'
 """What a challenge says of a token that was good once (RFC 6750, 3.1)."""
 BACKOFF = (0.1, 5.0)
 """Seconds before the first repetition, doubled for each further one, and the most."""
+MOST_DOUBLINGS = 30
 _TARGET = re.compile(r"[!-~]+")
 
 
@@ -240,7 +241,7 @@ class Transport:
 
 def _backoff(failures: int) -> float:
     first, most = BACKOFF
-    return min(most, first * 2.0 ** (failures - 1)) * random.uniform(0.5, 1)
+    return min(most, first * 2.0 ** min(failures - 1, MOST_DOUBLINGS)) * random.uniform(0.5, 1)
 
 
 def _retry_after(value: str | None) -> float | None:

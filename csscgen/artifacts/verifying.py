@@ -20,7 +20,7 @@ from csscgen.artifacts.pushing import Blobs
 from csscgen.artifacts.reading import as_attachment, blobs_of
 from csscgen.artifacts.signing import SIGNATURE_TYPE
 from csscgen.artifacts.targets import Target
-from csscgen.artifacts.wanted import Wanted, kind, lacks_blob, ours, plan, told
+from csscgen.artifacts.wanted import FOREIGN, Wanted, kind, lacks_blob, ours, plan, told
 from workloads.naming import ImageSet
 
 MOST_PROBLEMS = 10
@@ -46,8 +46,9 @@ class Held:
     problems: list[Problem]
 
 
-async def check(client: RegistryClient, wanted: Wanted, journal: Journal) -> Held:
-    """Whether an image is there with its attachments, by the digests that were pushed: two requests."""
+async def check(client: RegistryClient, wanted: Wanted, journal: Journal, signed_by: str) -> Held:
+    """Whether an image is there with its attachments, by the digests that were pushed and signed by ``signed_by``
+    (thumbprints): two requests."""
     name, digest = wanted.repository, await client.head_manifest(wanted.repository, wanted.tag)
     if digest != wanted.digest:  # some registries say no digest
         stored = await client.get_manifest(name, wanted.tag)
@@ -55,8 +56,11 @@ async def check(client: RegistryClient, wanted: Wanted, journal: Journal) -> Hel
     if digest != wanted.digest:
         return Held(0, 0, [_other_image(wanted, digest)])
     entries = await client.referrers(name, wanted.digest)
-    found = ours(entries)
-    problems = list(_miscounted(wanted, {kind: len(of_kind) for kind, of_kind in found.items()}))
+    found = ours(entries, signed_by)
+    counts = {kind: len(of_kind) for kind, of_kind in found.items()}
+    if FOREIGN in found:  # which are to go before others come
+        counts = {**wanted.counts, FOREIGN: counts[FOREIGN]}
+    problems = list(_miscounted(wanted, counts))
     digests = [entry["digest"] for of_kind in found.values() for entry in of_kind]
     if not problems and not journal.attached(name, wanted.tag, digests):
         problems.append(Problem(f"{wanted.name}: its attachments are not those that were pushed", lacking=True))

@@ -14,8 +14,11 @@ from typing import Any
 from csscgen.artifacts.descriptors import Content
 from csscgen.artifacts.images import Base, image
 from csscgen.artifacts.negatives import KIND, RECIPES, attachments
-from csscgen.artifacts.signing import SIGNATURE_TYPE
+from csscgen.artifacts.signing import SIGNATURE_TYPE, THUMBPRINTS
 from workloads.naming import ImageSet
+
+FOREIGN = "foreign"
+"""The kind of a signature by another certificate than the one that signs: no image is to have any."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,20 @@ def attaches(images: ImageSet) -> bool:
     return any(count for tag in images.tags for count in attachments(images, tag).values())
 
 
-def ours(entries: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
-    """The entries of a list of referrers that are signatures, or were made here, by kind and in their order."""
+def ours(entries: Sequence[dict[str, Any]], signed_by: str = "") -> dict[str | None, list[dict[str, Any]]]:
+    """The entries of a list of referrers that are signatures, or were made here, by kind and in their order.
+
+    ``signed_by`` has the thumbprints of whoever signs: a signature that names others is FOREIGN.
+    """
     found: dict[str | None, list[dict[str, Any]]] = {}
     for entry in entries:
-        if (known := kind(entry)) is not None or entry.get("artifactType") == SIGNATURE_TYPE:
-            found.setdefault(known, []).append(entry)
+        known = kind(entry)
+        if known is None:
+            if entry.get("artifactType") != SIGNATURE_TYPE:
+                continue
+            named = (entry.get("annotations") or {}).get(THUMBPRINTS, signed_by)
+            known = FOREIGN if signed_by and named != signed_by else None
+        found.setdefault(known, []).append(entry)
     return found
 
 
@@ -78,4 +89,6 @@ def lacks_blob(of: str | None) -> bool:
 
 def told(of: str | None) -> str:
     """Attachments of a kind, in words."""
+    if of == FOREIGN:
+        return "signatures by another certificate than the one that signs"
     return "signatures" if of is None else f"attachments of kind {of}"

@@ -60,6 +60,7 @@ class VaultSigner:
 
         self._chain = checked(certificate.chain, at=datetime.now(UTC))
         self._signatures = Signatures(self._chain, envelope)
+        self.thumbprints = self._signatures.thumbprints
         self._algorithm = SignatureAlgorithm(self._chain.algorithm.name)
         self._key_id = certificate.key_id
         options = {"transport": transport} if transport else {}

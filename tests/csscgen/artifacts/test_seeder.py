@@ -10,7 +10,9 @@ from aiohttp import web
 from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.descriptors import Content, referrer
 from csscgen.artifacts.seeder import SeedProgress, SeedReport, seed
+from csscgen.artifacts.signing import LocalSigner
 from csscgen.artifacts.targets import Target
+from infra.local.certificates import signing_certificate
 from tests.csscgen.artifacts.asynchronous import asynchronous
 from tests.csscgen.artifacts.conftest import FakeRegistry
 from workloads.errors import RegistryError, UsageError
@@ -170,6 +172,25 @@ async def test_more_signatures_than_asked_for_are_told_and_kept(registry, run):
             await run(registry)
         assert len(registry.signatures(IMAGES.repository)) == 13
         assert not [kind for kind in registry.seen if kind.split()[0] in ("PUT", "POST", "DELETE")]
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["with its journal", "without a journal"])
+@asynchronous
+async def test_signatures_by_another_certificate_are_told_and_replaced_when_that_is_asked_for(
+    registry, run, waiter, remembers, tmp_path
+):
+    journal = tmp_path / "journal" if remembers else None
+    other = LocalSigner(*signing_certificate("ES256", "a test"))
+    async with registry:
+        await seed([IMAGES], Target(registry.host, journal=journal), signer=other, waiter=waiter)
+        before = set(registry.signatures(IMAGES.repository))
+        registry.seen.clear()
+        with pytest.raises(RegistryError, match=r"has 3 signatures by another certificate than the one that signs"):
+            await run(registry, journal=journal)
+        assert not [kind for kind in registry.seen if kind.split()[0] in ("PUT", "POST", "DELETE")]
+        report = await run(registry, prune=True, journal=journal)
+        assert (report.pushed, report.pruned, report.signatures) == (12, 12, 12)
+        assert not set(registry.signatures(IMAGES.repository)) & before
 
 
 @pytest.mark.parametrize("remembers", [True, False], ids=["with its journal", "without a journal"])

@@ -51,6 +51,10 @@ class Limited:
     signer: LocalSigner
     remote = False
 
+    @property
+    def thumbprints(self) -> str:
+        return self.signer.thumbprints
+
     def sign(self, subject: Descriptor, at: datetime, expiry: datetime | None = None) -> Attachment:
         return self.signer.sign(subject, at, expiry or at + timedelta(days=1))
 
