@@ -53,7 +53,8 @@ def told(outcome: Outcome) -> str:
     faults = sorted(outcome.faults.items(), key=lambda each: -each[1])
     lines = [
         f"{report.images:,} images with {report.signatures:,} signatures in {report.seconds:.0f} s",
-        f"requests {outcome.requests:,}, {outcome.share:.1%} of them went wrong; it died {outcome.deaths} times",
+        f"requests {outcome.requests:,}, {outcome.share:.1%} of them went wrong by chance, and more by expired tokens; "
+        f"the registry died {outcome.deaths} times",
         f"repetitions {report.retries:,}, answers 429 {report.throttled:,}",
         *(f"  {fault:<14}{count:>8,}" for fault, count in faults),
         f"stored: {stored.images:,} images, {stored.attachments:,} attachments; lost {stored.lost}, doubled "
