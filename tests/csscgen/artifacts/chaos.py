@@ -48,7 +48,7 @@ class Outcome:
 
     @property
     def share(self) -> float:
-        """The part of the requests that something befell by chance; a token that had expired before is refused anyway."""
+        """The part of the requests that something befell by chance, without those whose token had expired before."""
         drawn = sum(self.faults.get(fault, 0) for fault in FAULTS)
         return drawn / (drawn + self.faults["none"])
 
