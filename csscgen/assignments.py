@@ -145,7 +145,7 @@ def journal_file(folder: Path, registry: str) -> Path:
 
 def _own(host: str, allowed: Sequence[str]) -> str:
     """The host; UsageError if load may not go to it."""
-    from csscgen.artifacts.client import own_registry
+    from csscgen.artifacts.addresses import own_registry
 
     own_registry(host, allowed)
     return host

@@ -3,8 +3,7 @@
 It speaks the OCI distribution specification 1.1, and falls back where a registry lacks a part of
 it: to two requests for a blob where one is not taken, and to the referrers tag schema where there is
 no referrers API. It exists because the bulk path of oras is sequential and gives up at a 429; oras
-still parses references. It refuses hosts that are neither loopback nor named by the caller as the
-stack's own, and those that everybody shares, whoever names them: load goes to nobody else's registry.
+still parses references. Which registries it may be is csscgen/artifacts/addresses.py's.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ import orjson
 from oras.container import Container  # type: ignore[import-untyped]
 
 from analysis.shapes import Fault, entries, fault, items, maybe, text, values
-from csscgen.artifacts.connections import TIMEOUT, Answer, Origin
+from csscgen.artifacts.addresses import own_registry
+from csscgen.artifacts.connections import TIMEOUT, Answer
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
 from csscgen.artifacts.logins import LoginSource, Scope
 from csscgen.artifacts.transport import BUDGET, Traffic, Transport
-from workloads.errors import RegistryError, UsageError, named, quoted
-from workloads.registries import Category, Limit, is_loopback, public_host
+from workloads.errors import RegistryError, quoted
+from workloads.registries import Category, Limit
 
 CONCURRENCY = 32
 """Requests at a time; more gain nothing against one registry and cost memory."""
@@ -36,11 +36,8 @@ PATIENCE = 300.0
 SINGLE_POST_LIMIT = 64 * 1024
 """Blobs above this size, in bytes, always take two requests: a registry that refuses the one with
 the blob in it need not read it, and may cut the connection."""
-LONGEST_HOST = 253
-"""Characters of a name of the DNS."""
 KEPT = 4096
 """Repositories whose paths and tokens are kept."""
-ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 OCTETS = b"content-type: application/octet-stream\r\n"
 MANIFESTS = f"accept: {IMAGE_MANIFEST}, {IMAGE_INDEX}\r\n".encode()
 _NEXT = re.compile(r"""<([^>]*)>[^<]*;\s*rel="?next"?""", re.IGNORECASE)
@@ -348,34 +345,6 @@ class RegistryClient:
             referrers=f"{base}/referrers/",
             scope=self._transport.scope(_scope(repository)),
         )
-
-
-def own_registry(registry: str, allowed: Collection[str] = ()) -> Origin:
-    """The origin of a registry that load may go to; UsageError for any other.
-
-    ``allowed`` has the hosts of the stack's own registries, spelled as ``registry`` is.
-    """
-    match = ADDRESS.fullmatch(registry)
-    if match is None or int(match["port"] or 0) > 65535 or len(match["host"]) > LONGEST_HOST:
-        told = registry.rpartition("@")[2]  # somebody may have put a password before the host
-        raise UsageError(f"{quoted(told)} is not the address of a registry. Give a host, or host:port.")
-    local = is_loopback(match["host"])
-    origin = Origin(
-        not local, match["host"].strip("[]").lower(), int(match["port"] or (80 if local else 443)), registry
-    )
-    if local:
-        return origin
-    if public_host(registry):
-        raise UsageError(
-            f"The registry {named(registry)} is one that everybody shares: no place for load, name your own."
-        )
-    if registry in allowed:
-        return origin
-    own = ", ".join(sorted(allowed)) or "none beside those on loopback"
-    raise UsageError(
-        f"The registry {named(registry)} is not one of this stack's registries ({own}), and load goes to no other. "
-        "Name a registry of the stack."
-    )
 
 
 def _scope(repository: str) -> str:

@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from csscgen.artifacts.client import PATIENCE, own_registry
+from csscgen.artifacts.addresses import own_registry
+from csscgen.artifacts.client import PATIENCE
 from csscgen.artifacts.logins import SHARE, TOKEN_USER, Login
 from csscgen.artifacts.transport import Transport
 from csscgen.azure.credentials import told

@@ -151,7 +151,7 @@ def command(
       csscgen genk8s --stack perf-S --registry-host name.azurecr.io --format clusterloader2 -f test
       csscgen genk8s -t job --registry-host name.azurecr.io --shards 5 --num-replicas 200 --format kube-burner -f burn
     """
-    from csscgen.artifacts.client import own_registry
+    from csscgen.artifacts.addresses import own_registry
     from csscgen.generating.documents import documents
     from csscgen.generating.generators import GENERATORS, Pace
     from csscgen.generating.refusing import refuse

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from csscgen.artifacts.client import RegistryClient, own_registry
+from csscgen.artifacts.addresses import own_registry
+from csscgen.artifacts.client import RegistryClient
 from csscgen.artifacts.descriptors import IMAGE_LAYER, IMAGE_MANIFEST, Content
 from infra.local.certificates import authority
 from tests.csscgen.artifacts.asynchronous import asynchronous
