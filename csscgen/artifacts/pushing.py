@@ -29,7 +29,7 @@ from csscgen.artifacts.negatives import Material, attach
 from csscgen.artifacts.pruning import prune_image
 from csscgen.artifacts.reading import blobs_of, read_attachment
 from csscgen.artifacts.signing import Signer
-from csscgen.artifacts.wanted import FOREIGN, Wanted, attaches, lacks_blob, ours
+from csscgen.artifacts.wanted import FOREIGN, Wanted, lacks_blob, ours
 from workloads.naming import ImageSet
 
 
@@ -71,11 +71,15 @@ class Signing:
 
 
 class Blobs:
-    """The blobs that images share, brought to each repository once: pushed to the first, mounted from it in others."""
+    """The blobs that images share, brought to each repository once: pushed to the first, mounted from it in others.
+
+    Each has all of them, the two bytes of an attachment's config too where nothing is attached: so all are mounted from
+    one repository, with one token for that.
+    """
 
     def __init__(self, client: RegistryClient, shared: Base) -> None:
+        self.all = (shared.config, shared.layer, EMPTY_CONFIG)
         self._client = client
-        self._shared = shared
         self._sources: dict[str, str] = {}
         """A repository that has a blob, by its digest."""
         self._pushing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -83,14 +87,10 @@ class Blobs:
         self._mounts: bool | None = None
         """Whether the registry mounts blobs; None until it was tried."""
 
-    def of(self, images: ImageSet) -> list[Content]:
-        """Those that the images of a set refer to, or what is attached to them does."""
-        return [self._shared.config, self._shared.layer, *([EMPTY_CONFIG] if attaches(images) else ())]
-
-    async def ensure(self, images: ImageSet, *, ask: bool) -> None:
-        """See to it that a set's repository has its blobs; ``ask`` says that it may have them already."""
-        for blob in self.of(images):
-            await self._ensure(images.repository, blob, ask)
+    async def ensure(self, repository: str, *, ask: bool) -> None:
+        """See to it that a repository has them; ``ask`` says that it may have them already."""
+        for blob in self.all:
+            await self._ensure(repository, blob, ask)
 
     async def _ensure(self, repository: str, blob: Content, ask: bool) -> None:
         digest = blob.descriptor.digest
@@ -151,7 +151,7 @@ class Repository:
             there = not self.known or bool(await self.tags())
             async with self._asking:
                 if not self._has_blobs:
-                    await self._blobs.ensure(self._images, ask=there)
+                    await self._blobs.ensure(self._images.repository, ask=there)
                     self._has_blobs = True
 
 

@@ -108,7 +108,7 @@ async def verify(
     problems: list[str] = []
 
     async def blobs(images: ImageSet) -> None:
-        for blob in Blobs(client, shared).of(images):
+        for blob in Blobs(client, shared).all:
             if not await client.blob_exists(images.repository, blob.descriptor.digest):
                 problems.append(f"{images.repository}: the blob {blob.descriptor.digest} is missing")
 

@@ -55,11 +55,6 @@ def plan(shared: Base, sets: Sequence[ImageSet]) -> Iterator[Wanted]:
             yield Wanted(images, repository, tag, original, change(original))
 
 
-def attaches(images: ImageSet) -> bool:
-    """Whether anything is attached to any image of a set."""
-    return any(count for tag in images.tags for count in attachments(images, tag).values())
-
-
 def ours(entries: Sequence[dict[str, Any]], signed_by: str = "") -> dict[str | None, list[dict[str, Any]]]:
     """The entries of a list of referrers that are signatures, or were made here, by kind and in their order.
 

@@ -35,10 +35,11 @@ class Bodies:
 
     signing: Signing = field(default_factory=Signing)
 
-    def shared(self, *, attaches: bool) -> Mapping[str, int]:
-        """The blobs that all images of a set share; one of them only where something is attached."""
-        blobs = {"config": model().config_bytes, "layer": model().layer_bytes}
-        return {**blobs, "empty": EMPTY_CONFIG.descriptor.size} if attaches else blobs
+    @property
+    def shared(self) -> Mapping[str, int]:
+        """The blobs that every repository has."""
+        empty = EMPTY_CONFIG.descriptor.size
+        return {"config": model().config_bytes, "layer": model().layer_bytes, "empty": empty}
 
     def image(self, images: ImageSet, counts: Mapping[str | None, int], can: Abilities) -> int:
         """An image of a set and what is attached to it."""

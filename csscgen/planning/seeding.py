@@ -22,7 +22,7 @@ from csscgen.planning.requests import Requests
 from workloads.naming import ImageSet
 from workloads.negatives import REFUSED_SIGNERS
 
-CONCURRENCY = 32
+CONCURRENCY = 128
 """Images at a time (csscgen/artifacts/client.py)."""
 SINGLE_POST_LIMIT = 64 * 1024
 """Bytes of a blob beyond which it always takes two requests (csscgen/artifacts/client.py)."""
@@ -103,7 +103,7 @@ def _of_set(images: ImageSet, there: int, can: Abilities, bodies: Bodies, blobs:
     # Sets without extra referrers differ in their names alone.
     alike = images if images.extras else replace(images, shard=None)
     part = _of_images(alike, there, can, bodies)
-    brought = blobs.bring(images, part.attachments > 0, there > 0) if part.missing else _Brought()
+    brought = blobs.bring(images, there > 0) if part.missing else _Brought()
     pushing = part.pushing + brought.requests + Requests(read=1)
     if can.login:
         asked = pushing.total + part.checking.total - sum(brought.mounts.values())
@@ -194,11 +194,10 @@ class _Blobs:
         self._mounts = True
         """Whether the registry mounts blobs, as far as was tried."""
 
-    def bring(self, images: ImageSet, attaches: bool, there: bool) -> _Brought:
-        """Into the repository of a set. ``attaches`` says that its images have attachments, ``there`` that it has the
-        blobs already."""
+    def bring(self, images: ImageSet, there: bool) -> _Brought:
+        """Into the repository of a set; ``there`` says that it has the blobs already."""
         brought = _Brought()
-        for name, size in self._bodies.shared(attaches=attaches).items():
+        for name, size in self._bodies.shared.items():
             source = self._sources.setdefault(name, images.repository)
             if there:
                 brought.requests += Requests(read=1)

@@ -222,5 +222,5 @@ async def test_genuine_images_cost_no_request_more_beside_negative_ones(run):
         await run(alone, ImageSet(2, 2))
         await run(beside, ImageSet(2, 2), ImageSet(2, 2, variant="unsigned"))
         extra = beside.seen.total() - alone.seen.total()
-        repository = 1 + 2  # the tags are listed, config and layer mounted
+        repository = 1 + 3  # the tags are listed, and the shared blobs mounted
         assert extra == repository + 2 * (1 + 2)  # an image takes a push, and two questions to check it
