@@ -22,7 +22,7 @@ LEAST_SBOM_BYTES = 1024
 MOST_BYTES = 8_000_000
 """Of one extra."""
 MOST_BYTES_OF_AN_IMAGE = 16_000_000
-"""Of all extras of one image: a seeder has those of 32 images in memory."""
+"""Of all extras of one image, which a seeder makes at once."""
 MOST_COPIES = 50
 """Of one extra on one image."""
 MOST_EXTRAS = 16
@@ -66,11 +66,16 @@ def fingerprint(extras: Sequence[Extra], seed: int) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:6]
 
 
+def most_bytes(extras: Sequence[Extra]) -> int:
+    """Bytes of the extras of an image that has all of them."""
+    return sum(extra.size * extra.count for extra in extras if extra.share)
+
+
 def problems(extras: Sequence[Extra], containers: int) -> Iterator[str]:
     """What is wrong with extras on sets of so many images: a sentence for each problem."""
     if len(extras) > MOST_EXTRAS:
         yield f"there can be at most {MOST_EXTRAS}, got {len(extras)}; `count` attaches several of one kind."
-    together = sum(extra.size * extra.count for extra in extras if extra.share)
+    together = most_bytes(extras)
     if together > MOST_BYTES_OF_AN_IMAGE:
         yield (
             f"an image that has all of them would have {together:,} bytes attached, and {MOST_BYTES_OF_AN_IMAGE:,} are "

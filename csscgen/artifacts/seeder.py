@@ -30,9 +30,13 @@ from csscgen.artifacts.verifying import Problem, check, listed
 from csscgen.artifacts.wanted import Wanted, plan
 from workloads.errors import RegistryError
 from workloads.naming import ImageSet
+from workloads.referrers import most_bytes
 
 SIGNING_THREADS = 8
 """Signatures at a time where another machine makes them: as many as the connections that its client keeps."""
+
+EXTRAS_HELD = 256_000_000
+"""Bytes of extra referrers that are held at a time: of an image all are made before the first is pushed."""
 
 Stage = Literal["wait", "push", "check"]
 
@@ -106,7 +110,9 @@ async def seed(
     try:
         async with opened(target.journal, target.registry, wait) as journal, client:
             signing = Signing(signer, refused, shared, threads)
-            seeding = _Seeding(client, journal, signing, shared, list(dict.fromkeys(sets)), concurrency, on_progress)
+            heaviest = max([1, *(most_bytes(images.extras) for images in sets)])
+            workers = min(concurrency, max(1, EXTRAS_HELD // heaviest))
+            seeding = _Seeding(client, journal, signing, shared, list(dict.fromkeys(sets)), workers, on_progress)
             await seeding.run(prune)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from csscgen.artifacts import seeder
 from csscgen.artifacts.descriptors import Descriptor
 from csscgen.artifacts.extras import extra, kinds
 from csscgen.artifacts.negatives import KIND, attachments
@@ -109,3 +111,23 @@ async def test_images_without_signatures_can_have_them(registry, signer, waiter)
     async with registry:
         report = await seed([images], Target(registry.host), signer=signer, waiter=waiter)
         assert (report.signatures, report.pushed) == (0, 4 + 2 + 12)
+
+
+@asynchronous
+async def test_no_more_extras_are_held_at_a_time_than_there_is_room_for(signer, waiter, monkeypatch):
+    extra = Extra("application/x-test", size=5_000, count=2, share=1.0)
+    images = ImageSet(16, 0, extras=(extra,))
+    pushing, most = 0, 0
+
+    async def fault(request):
+        nonlocal pushing, most
+        if request.method == "POST" and "mount" not in request.query:
+            pushing += 1
+            most = max(most, pushing)
+            await asyncio.sleep(0.001)
+            pushing -= 1
+
+    monkeypatch.setattr(seeder, "EXTRAS_HELD", 30_000)
+    async with FakeRegistry(fault=fault) as registry:
+        await seeder.seed([images], Target(registry.host), signer=signer, waiter=waiter)
+    assert most == 3
