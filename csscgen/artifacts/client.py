@@ -8,8 +8,6 @@ still parses references. Which registries it may be is csscgen/artifacts/address
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,11 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import orjson
 from oras.container import Container  # type: ignore[import-untyped]
 
-from analysis.shapes import Fault, entries, fault, items, maybe, text, values
 from csscgen.artifacts.addresses import own_registry
+from csscgen.artifacts.answers import DIGEST, descriptors, is_of, list_problem, next_page, read_object
 from csscgen.artifacts.connections import TIMEOUT, Answer
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
 from csscgen.artifacts.logins import LoginSource, Scope
@@ -41,23 +38,6 @@ KEPT = 4096
 """Repositories whose paths and tokens are kept."""
 OCTETS = b"content-type: application/octet-stream\r\n"
 MANIFESTS = f"accept: {IMAGE_MANIFEST}, {IMAGE_INDEX}\r\n".encode()
-_NEXT = re.compile(r"""<([^>]*)>[^<]*;\s*rel="?next"?""", re.IGNORECASE)
-
-
-def _digest(value: Any) -> Fault | None:
-    return None if isinstance(value, str) and DIGEST.fullmatch(value) else fault(value)
-
-
-DIGEST = re.compile(r"sha(256|512):[0-9a-f]{64,128}")
-INDEX = entries(
-    {},
-    {
-        "manifests": maybe(
-            items(entries({"digest": _digest}, {"artifactType": maybe(text), "annotations": maybe(values(text))}))
-        )
-    },
-)
-"""The form of an index, so far as it is relied on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +221,7 @@ class RegistryClient:
 
         def whole(answer: Answer) -> str | None:
             named = reference if DIGEST.fullmatch(reference) else answer.header("docker-content-digest")
-            return None if answer.status == 404 or _is_of(answer.body, named) else f"sent what is not {quoted(named)}"
+            return None if answer.status == 404 or is_of(answer.body, named) else f"sent what is not {quoted(named)}"
 
         return await self._transport.request(
             method,
@@ -286,13 +266,13 @@ class RegistryClient:
             path = at.referrers + digest
             pages = await self._pages(path, at.scope, "list_referrers")
             if pages is not None:
-                return [entry for page in pages for entry in self._descriptors(page, path)]
+                return [entry for page in pages for entry in descriptors(page, self.registry, path)]
         tag = _referrers_tag(digest)
         index = await self.get_manifest(repository, tag)
         if index is None:
             return []
         self._referrers_api = False  # nobody writes such a tag where there is the API
-        return self._descriptors(_document(index.data), f"{repository}:{tag}")
+        return descriptors(read_object(index.data), self.registry, f"{repository}:{tag}")
 
     async def put_referrers(self, repository: str, digest: str, entries: Iterable[dict[str, Any]]) -> None:
         """Write the list of referrers of ``digest`` where the registry keeps none itself.
@@ -316,24 +296,15 @@ class RegistryClient:
                 )
             seen.add(following)
             answer = await self._transport.request(
-                "GET", following, category=category, expect=(200, 404), credentials=scope, check=_is_list
+                "GET", following, category=category, expect=(200, 404), credentials=scope, check=list_problem
             )
             if answer.status == 404:
                 return None
-            document = _document(answer.body)
+            document = read_object(answer.body)
             pages.append(document or {})
-            link = _NEXT.search(answer.header("link") or "")
-            following = self._transport.path(link[1], following) if link else None
+            link = next_page(answer)
+            following = self._transport.path(link, following) if link else None
         return pages
-
-    def _descriptors(self, index: dict[str, Any] | None, source: str) -> list[dict[str, Any]]:
-        if problem := fault(index) if index is None else INDEX(index):
-            raise RegistryError(
-                f"The registry {self.registry} answered {source} with something that is not an index: {problem}. "
-                "It does not keep to the distribution specification."
-            )
-        found: list[dict[str, Any]] = (index or {}).get("manifests") or []
-        return found
 
     def _parsed(self, repository: str) -> _Repository:
         name = quote(Container(f"{self.registry}/{repository}").api_prefix, safe="/")
@@ -361,26 +332,3 @@ def _content_type(media_type: str) -> bytes:
 def _referrers_tag(digest: str) -> str:
     """The tag of the list in the referrers tag schema (distribution spec 1.1)."""
     return digest.replace(":", "-")
-
-
-def _is_of(body: bytes, digest: str | None) -> bool:
-    """Whether a body is what its digest says; of one without a digest nothing is known."""
-    algorithm, _, expected = (digest or "").partition(":")
-    return algorithm not in ("sha256", "sha512") or hashlib.new(algorithm, body).hexdigest() == expected
-
-
-def _document(body: bytes) -> dict[str, Any] | None:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _is_list(answer: Answer) -> str | None:
-    if answer.status == 404 or _document(answer.body) is not None:
-        return None
-    return (
-        "answered with something that is not a JSON object; it does not keep to the distribution specification, or is "
-        "no registry"
-    )

@@ -24,8 +24,9 @@ from csscgen.artifacts import chains
 from csscgen.artifacts.algorithms import algorithm_of, kind_of
 from infra.local.certificates import root_of, signing_certificate, trusted_identity
 from workloads.errors import UsageError
+from workloads.ratify.configuration import configuration
 from workloads.registries import is_loopback
-from workloads.trust import SIGNATURE_TYPE, STORE, trust_policy, verifier
+from workloads.trust import SIGNATURE_TYPE, STORE, trust_policy
 
 KEY, CHAIN = "signing.key", "signing.crt"
 STORES = "truststore/x509"
@@ -125,16 +126,7 @@ def for_notation(trust: Trust) -> dict[str, str]:
 def for_ratify(trust: Trust, directory: Path) -> dict[str, str]:
     """Ratify's configuration: by file (`ratify verify -c config.json`), and as custom resources for a cluster."""
     roots = directory.absolute() / "trust.crt"
-    store = {"name": "oras", "cosignEnabled": False, **({"useHttp": True} if trust.plain_http else {})}
-    policies = {SIGNATURE_TYPE: "any", "default": "all"}
-    config = {
-        "store": {"version": "1.0.0", "plugins": [store]},
-        "policy": {
-            "version": "1.0.0",
-            "plugin": {"name": "configPolicy", "artifactVerificationPolicies": policies},
-        },
-        "verifier": {"version": "1.0.0", "plugins": [verifier(str(roots), trust.policy)]},
-    }
+    config = configuration(certificate=str(roots), trust_policy=trust.policy, plain_http=trust.plain_http)
     return {
         "trust.crt": trust.certificates,
         "config.json": _json(config),

@@ -12,9 +12,9 @@ from workloads import trust
 
 def configuration(
     *,
-    cache: str,
     certificate: str,
     trust_policy: dict[str, Any],
+    cache: str | None = None,
     login: str | None = None,
     plain_http: bool = True,
     level: str = "error",
@@ -25,8 +25,9 @@ def configuration(
 ) -> dict[str, Any]:
     """The file's content as data.
 
-    ``cache`` is the folder of its blob cache, ``certificate`` the trust root's file, ``login`` the docker config.json
-    with its logins to the registries; ``caches`` says whether the store keeps what it was told for ``ttl_seconds``.
+    ``certificate`` is the trust root's file, ``cache`` the folder of its blob cache if that is not Ratify's own choice,
+    ``login`` the docker config.json with its logins to the registries; ``caches`` says whether the store keeps what it
+    was told for ``ttl_seconds``.
     """
     return {
         "logger": {"formatter": "json", "level": level},
@@ -38,7 +39,7 @@ def configuration(
                     "name": "oras",
                     "useHttp": plain_http,
                     "cosignEnabled": False,
-                    "localCachePath": cache,
+                    **({"localCachePath": cache} if cache else {}),
                     "cacheEnabled": caches,
                     "ttl": ttl_seconds,
                     **({"authProvider": {"name": "dockerConfig", "configPath": login}} if login else {}),
