@@ -38,6 +38,10 @@ NOT_AZURES = {
     "registry.referrersPage",
     "registry.latencyMs",
     "registry.bandwidthMbps",
+    "registry.pushers",
+    "signing.intermediate",
+    "signing.keyFile",
+    "signing.certificateFile",
 }
 """Keys that only this machine, or a cluster that is there already, heeds."""
 AZURES = [stack for stack in snapshots.STACKS if stackfiles.read(snapshots.ROOT, stack).settings.platform == "azure"]

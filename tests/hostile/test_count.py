@@ -18,6 +18,7 @@ KINDS = {
     "test_states": "state files",
     "test_runs": "records of runs",
     "test_journals": "journals, spools, checkpoints and summaries",
+    "test_artifacts": "words, files and places of the artifacts commands",
 }
 
 

@@ -433,7 +433,7 @@ def test_settings_of_other_namespaces_are_left_to_their_providers(world, monkeyp
 
 def test_what_is_changed_for_one_run_goes_before_the_stack_file(world, monkeypatch):
     monkeypatch.setenv("CSSCGEN_CONFIG", json.dumps({"signing": {"commonName": "for this once"}}))
-    assert world.up("local-shared").inputs("signing")["common_name"] == "for this once"
+    assert world.up("local-shared").inputs("signing")["subject"].startswith("CN=for this once,")
 
 
 def test_a_size_that_the_shared_stack_does_not_have_is_told(world):
