@@ -55,6 +55,8 @@ REFUSED_SIGNERS: dict[str, RefusedSigner] = {
 
 def variants(shares: Mapping[str, float], shards: int, seed: int) -> list[str | None]:
     """The kind that each workload runs; None for genuine images."""
+    if not shares:  # no order is needed, and there may be a million
+        return [None] * shards
     counts = apportion(shares, shards)
     genuine = shards - sum(counts.values())
     kinds = [kind for kind, count in counts.items() for _ in range(count)] + [None] * genuine

@@ -30,7 +30,6 @@ from csscgen.artifacts.pruning import prune_image
 from csscgen.artifacts.reading import blobs_of, read_attachment
 from csscgen.artifacts.signing import Signer
 from csscgen.artifacts.wanted import FOREIGN, Wanted, lacks_blob, ours
-from workloads.naming import ImageSet
 
 
 class Signing:
@@ -117,19 +116,19 @@ class Blobs:
 
 
 class Repository:
-    """What is known of the repository of a set while its images are pushed; each is asked for once, when it is needed.
+    """What is known of a repository while its images are pushed: each fact is asked for once, when it is needed.
 
     ``known`` is False where tags and journal are not to be relied on, and every image is asked for.
     """
 
     def __init__(
-        self, client: RegistryClient, journal: Journal, blobs: Blobs, images: ImageSet, *, known: bool = True
+        self, client: RegistryClient, journal: Journal, blobs: Blobs, name: str, *, known: bool = True
     ) -> None:
+        self.name = name
         self.known = known
         self._client = client
         self._journal = journal
         self._blobs = blobs
-        self._images = images
         self._asking = asyncio.Lock()
         self._tags: set[str] | None = None
         self._has_blobs = False
@@ -139,9 +138,9 @@ class Repository:
         if self._tags is None:
             async with self._asking:
                 if self._tags is None:
-                    found = await self._client.tags(self._images.repository) if self.known else []
+                    found = await self._client.tags(self.name) if self.known else []
                     if found is None:
-                        self._journal.forget(self._images.repository)
+                        self._journal.forget(self.name)
                     self._tags = set(found or ())
         return self._tags
 
@@ -151,7 +150,7 @@ class Repository:
             there = not self.known or bool(await self.tags())
             async with self._asking:
                 if not self._has_blobs:
-                    await self._blobs.ensure(self._images.repository, ask=there)
+                    await self._blobs.ensure(self.name, ask=there)
                     self._has_blobs = True
 
 

@@ -213,11 +213,9 @@ class _Seeding:
     def _in_repositories(self, images: Iterable[Wanted], known: bool) -> Iterator[tuple[Wanted, Repository]]:
         """The images, each with what is known of its repository, which is forgotten with the last of them."""
         repository: Repository | None = None
-        of: ImageSet | None = None
         for wanted in images:
-            if repository is None or wanted.images is not of:
-                of = wanted.images
-                repository = Repository(self._client, self._journal, self._blobs, of, known=known)
+            if repository is None or wanted.repository != repository.name:
+                repository = Repository(self._client, self._journal, self._blobs, wanted.repository, known=known)
             yield wanted, repository
 
     def _some(self, names: set[tuple[str, str]]) -> Iterator[Wanted]:

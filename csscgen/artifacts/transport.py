@@ -50,6 +50,7 @@ EXPIRED = 'error="invalid_token"'
 BACKOFF = (0.1, 5.0)
 """Seconds before the first repetition, doubled for each further one, and the most."""
 MOST_DOUBLINGS = 30
+"""Beyond the most seconds by far, and within what a float holds."""
 _TARGET = re.compile(r"[!-~]+")
 
 

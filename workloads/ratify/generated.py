@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from workloads.naming import ImageSet
-from workloads.negatives import variants
+from workloads.ratify.objects import Plan
 from workloads.referrers import Extra
 
 ResourceType = Literal["deployment", "job", "pod"]
@@ -73,18 +73,30 @@ class Generation:
 
     def pods(self, index: int) -> int:
         """How many pods an object has."""
-        return 1 if self.type == "pod" else self.replicas // self.shards + (index < self.replicas % self.shards)
+        return self._plan.pods(index)
 
     def images(self, index: int) -> ImageSet:
         """The images of an object: the ones that a run with the same scenario gives to its workload of that number."""
-        mix, own = self.mix, index if self.unique_images else None
-        seed = mix.seed if mix.referrers else 0
-        variant = self._variants[index] if mix.negatives else None
-        return ImageSet(self.containers, self.referrers, own, variant, mix.restored, mix.referrers, seed)
+        return self._plan.images(index)
 
     @cached_property
-    def _variants(self) -> list[str | None]:
-        return variants(self.mix.negatives, self.objects, self.mix.seed)
+    def _plan(self) -> Plan:
+        """The scenario in which each object is a workload. A pod counts as one too: what kind it is decides nothing."""
+        return Plan(
+            kind="deployment",
+            shards=self.objects,
+            replicas=self.replicas,
+            containers=self.containers,
+            signatures=self.referrers,
+            namespaces=1,
+            unique_images=self.unique_images,
+            job_seconds=0,
+            run_id="",
+            negatives=self.mix.negatives,
+            seed=self.mix.seed,
+            restored=self.mix.restored,
+            referrers=self.mix.referrers,
+        )
 
 
 def template(asked: Generation, pods: int, *, name: str, group: str, namespace: str, repository: str) -> dict[str, Any]:
