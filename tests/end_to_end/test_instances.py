@@ -18,7 +18,8 @@ def test_three_runs_at_the_same_moment_end_with_the_counts_that_each_has_alone(p
     runs = [place.start("run", "--stack", "local-smoke", "--instance", name, "--json") for name in NAMES]
     outputs = [run.communicate(timeout=240)[0] for run in runs]
 
-    assert [run.returncode for run in runs] == [0, 0, 0], outputs
+    failed = [output for run, output in zip(runs, outputs, strict=True) if run.returncode]
+    assert not failed, "\n".join(failed)
     folders = sorted((place.folder / "runs").iterdir())
     assert sorted(json.loads((folder / "run.json").read_text())["instance"] for folder in folders) == list(NAMES)
     for folder in folders:
