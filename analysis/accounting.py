@@ -113,7 +113,7 @@ def _refused_attempts(records: Records) -> dict[str, int]:
         if event.get("cause"):
             causes[event["cause"]] += event.get("times", 1)
     for request in records.requests or ():
-        if request["status"] != "created":
+        if request["status"] == "failed":
             causes[classify(request["message"] or "")] += 1
     return dict(causes.most_common())
 

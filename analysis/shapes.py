@@ -162,7 +162,8 @@ POD = entries(
 )
 REQUEST = entries(
     {"object": text, **dict.fromkeys(("intended", "sent", "answered"), maybe(number)), "status": text}
-    | {"message": maybe(text)}
+    | {"message": maybe(text)},
+    {"verb": text, **dict.fromkeys(("phase", "code", "bytes"), maybe(number))},
 )
 EVENT = entries(
     {

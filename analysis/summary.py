@@ -6,11 +6,11 @@ reason; nothing is assumed to be zero. docs/results.md describes every figure; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis import faults, replicas
+from analysis import faults, loads, replicas
 from analysis.accounting import account, admitted, objections
 from analysis.components import Component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, read_histogram, whole
@@ -58,7 +58,7 @@ def figures(records: Records) -> Summary:
             ("images", "signatures", "manifests_per_s", "retries", "throttled"),
             "The run has no record of it: the artifacts were not seeded in this run.",
         ),
-        "load": _load(records, missing),
+        "load": loads.section(records, component(records, metrics.APISERVER), missing),
         "pods": account(records, missing, ratify),
         "pod_startup_seconds": _startup(records, missing),
         "ratify": ratify,
@@ -136,45 +136,6 @@ def _found(records: Records, subject: str) -> str | None:
     if records.setting(subject, "install") is not False:
         return None
     return f"{subject.capitalize()} was there before the stack, whose settings say nothing of it."
-
-
-def _load(records: Records, missing: Missing) -> Record:
-    requests = records.requests
-    lag = ("p50", "p99", "max")
-    if requests is None:
-        reason = records.problems["requests.jsonl"]
-        counts = missing.given("load", None, ("objects", "failed", "requested_per_s", "achieved_per_s"), reason)
-        return {**counts, "lag_seconds": missing.given("load.lag_seconds", None, lag, reason)}
-    return {
-        "objects": len(requests),
-        "failed": sum(1 for one in requests if one["status"] != "created"),
-        "requested_per_s": missing.figure("load.requested_per_s", lambda: _requested(records, requests)),
-        "achieved_per_s": missing.figure("load.achieved_per_s", lambda: _rate(requests, "sent")),
-        "lag_seconds": missing.group("load.lag_seconds", lag, lambda: _lag(requests)),
-    }
-
-
-def _requested(records: Records, requests: Sequence[Record]) -> float:
-    if records.setting("load", "mode") == "declared":
-        raise CollectError("The workloads were declared all at once: no rate was asked for.")
-    return _rate(requests, "intended")
-
-
-def _rate(requests: Sequence[Record], moment: str) -> float:
-    """Objects per second: the gaps between the first and the last of them."""
-    times: list[float] = [one[moment] for one in requests if one[moment] is not None]
-    if len(times) < 2 or max(times) <= min(times):
-        raise CollectError("Fewer than two objects at different times make no rate.")
-    return (len(times) - 1) / (max(times) - min(times))
-
-
-def _lag(requests: Sequence[Record]) -> Record:
-    """How long after the instant that the schedule gave them the objects were sent."""
-    lags = [one["sent"] - one["intended"] for one in requests if None not in (one["sent"], one["intended"])]
-    if not lags:
-        raise CollectError("No object was sent.")
-    found = distribution(lags, (50, 99))
-    return {key: found[key] for key in ("p50", "p99", "max")}
 
 
 def _startup(records: Records, missing: Missing) -> Record:

@@ -11,7 +11,7 @@ from workloads.thresholds import Operator, parse
 
 _HOLDS: dict[Operator, Callable[[float, float], bool]] = {"<=": le, "<": lt, ">=": ge, ">": gt, "==": eq}
 
-_BY_STATUS = frozenset({"ratify.registry_requests", "registry.requests"})
+_BY_STATUS = frozenset({"ratify.registry_requests", "registry.requests", "load.answers"})
 _BY_CAUSE = frozenset({"pods.causes", "pods.refused_attempts"})
 
 

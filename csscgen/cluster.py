@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 
 from csscgen.kubeconfigs import Login
-from csscgen.objects import OBJECT
+from csscgen.objects import OBJECT, decoded, told
 from workloads.errors import ClusterError, brief
 
 LIST_LIMIT = 500
@@ -81,13 +81,13 @@ class Cluster:
             raise ClusterError(
                 f"The API server at {self.server} did not answer {method} {path}: {brief(error)}. Check that it runs."
             ) from error
-        answer = _decoded(text)
+        answer = decoded(text)
         if response.status >= 300:
-            raise ApiError(_told(answer, text), response.status)
+            raise ApiError(told(answer, text), response.status)
         if answer is None:
             raise ClusterError(
                 f"The API server at {self.server} answered {method} {path} with what is no JSON object: "
-                f"{_told(answer, text)!r}. Check that it is one."
+                f"{told(answer, text)!r}. Check that it is one."
             )
         return answer
 
@@ -158,7 +158,7 @@ class Cluster:
         async with self._session.get(url, params=params, headers=headers, allow_redirects=False) as response:
             if response.status >= 300:
                 text = await response.read()
-                raise ApiError(_told(_decoded(text), text), response.status)
+                raise ApiError(told(decoded(text), text), response.status)
             yield response
 
     def _event(self, path: str, line: bytes) -> dict[str, Any]:
@@ -248,18 +248,3 @@ class Watcher:
         else:
             kept = {key: metadata.get(key) for key in ("uid", "name", "namespace", "labels", "creationTimestamp")}
             self._known[metadata["uid"]] = {"metadata": kept}
-
-
-def _decoded(text: bytes) -> dict[str, Any] | None:
-    """A JSON object; None if the text is none."""
-    try:
-        answer = orjson.loads(text)
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
-
-
-def _told(answer: dict[str, Any] | None, text: bytes) -> str:
-    """What an answer says: its message, or else how it begins."""
-    message = (answer or {}).get("message")
-    return message if isinstance(message, str) else text[:200].decode(errors="replace")

@@ -21,7 +21,7 @@ from csscgen.checkpoints import Checkpoints
 from csscgen.context import Context
 from csscgen.faults import Faults
 from csscgen.kubeconfigs import Login
-from csscgen.loading import Request, create
+from csscgen.loading import Request, named, send
 from csscgen.observing import Observer
 from csscgen.replicas import Component, Replicas
 from csscgen.resuming import Watched
@@ -35,6 +35,7 @@ from workloads.errors import DeadlineError, EngineError
 from workloads.ratify.causes import refused
 from workloads.ratify.metrics import APISERVER
 from workloads.ratify.objects import workload_objects
+from workloads.schedules import remaining, work_out
 
 WORKLOAD = re.compile(r"workload-(\d+)")
 
@@ -135,23 +136,31 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
 def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Usage, requests: list[Request]) -> None:
     """Sends the load in the way that the settings ask for; ``requests`` gets what is answered, broken off or not."""
     settings = context.settings
-    known = {request.object for request in requests if request.status == "created"}
-    bodies = [body for body in workload_objects(settings.plan, outputs["registry"]) if _object(body) not in known]
+    bodies = workload_objects(settings.plan, outputs["registry"])
     again = bool(requests)
     lock = threading.Lock()
 
     def answered(request: Request) -> None:
         with lock:
             requests.append(request)
-            if request.status == "failed":
+            if request.status == "deleted":
+                tracker.expect_again(request.workload)
+            elif request.status == "failed" and request.verb != "delete":
                 tracker.refuse(request.workload, request.message or "refused")
         context.progress.update(f"{request.object} {request.status}")
 
     if settings.load.mode == "created":
         usage.start()
-        create(outputs["kubeconfig"], bodies, settings.load.rate, answered, again=again)
+        parts = remaining(work_out(settings.load.schedule, len(bodies)), _sent(bodies, requests))
+        send(outputs["kubeconfig"], bodies, parts, answered, again=again)
     else:
-        _declare(context, workload_objects(settings.plan, outputs["registry"]), usage, answered)
+        _declare(context, bodies, usage, answered)
+
+
+def _sent(bodies: list[dict[str, Any]], requests: list[Request]) -> set[tuple[int, int]]:
+    """What a run that was cut off had created, by phase and place; of a churn, what it had created again."""
+    places = {named(body): place for place, body in enumerate(bodies)}
+    return {(request.phase or 0, places[request.object]) for request in requests if request.status == "created"}
 
 
 def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answered: Callable[[Request], None]) -> None:
@@ -174,7 +183,7 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answe
             first = min(started.values(), default=event.at)  # all of them are due when the first is sent
         if match and event.status != "started" and (sent := started.get(int(match[1]))):
             status = "failed" if event.status == "failed" else "created"
-            answered(Request(_object(bodies[int(match[1])]), first, sent, event.at, status, event.message))
+            answered(Request(named(bodies[int(match[1])]), first, sent, event.at, status, event.message))
 
     loaded = context.changed(load={"start": True})
     try:
@@ -184,11 +193,6 @@ def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answe
         # A workload that admission refuses is a result. Whatever else failed is an error.
         if not failed or not all(WORKLOAD.fullmatch(e.name) and refused(e.message or "") for e in failed):
             raise
-
-
-def _object(body: dict[str, Any]) -> str:
-    """The object as requests.jsonl names it: kind, namespace and name."""
-    return f"{body['kind'].lower()}/{body['metadata']['namespace']}/{body['metadata']['name']}"
 
 
 class Live:

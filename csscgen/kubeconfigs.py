@@ -15,6 +15,7 @@ import yaml
 from yarl import URL
 
 from csscgen import yamlfiles
+from csscgen.connections import Origin
 from workloads.errors import ClusterError, brief, quoted
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class Login:
         self._settings = _read(kubeconfig)
         self.server: str = self._settings.host.rstrip("/")
         try:
-            self._context = ssl.create_default_context(cafile=self._settings.ssl_ca_cert)
+            self.tls = ssl.create_default_context(cafile=self._settings.ssl_ca_cert)
             if self._settings.cert_file:
-                self._context.load_cert_chain(self._settings.cert_file, self._settings.key_file)
+                self.tls.load_cert_chain(self._settings.cert_file, self._settings.key_file)
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"The certificates in the stack's kubeconfig cannot be used: {brief(error)}. {ADVICE}"
@@ -52,9 +53,21 @@ class Login:
             raise ClusterError(f"The stack's kubeconfig cannot be used: its token is none. {ADVICE}")
         return {"Authorization": token} if token else {}
 
+    @property
+    def origin(self) -> Origin:
+        """Where the API server is."""
+        url = URL(self.server)
+        assert url.host and url.port and url.host_port_subcomponent  # or it had been refused
+        return Origin(url.scheme == "https", url.host, url.port, url.host_port_subcomponent)
+
+    @property
+    def path(self) -> str:
+        """What the API server's paths begin with, where it is behind a proxy; else nothing."""
+        return URL(self.server).raw_path.rstrip("/")
+
     def open(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
         """A session in which the API server is trusted; :meth:`headers` go with each of its requests."""
-        connector = aiohttp.TCPConnector(ssl=self._context, limit=0)
+        connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
         return aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=1 << 20)
 
     def requests_session(self) -> Session:

@@ -1,9 +1,11 @@
-"""The form of the Kubernetes objects that a watch tells of, so far as the harness relies on it."""
+"""The form of what the API server answers, and of the objects that a watch tells of, so far as it is relied on."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from analysis.shapes import Fault, anything, boolean, entries, fault, items, maybe, number, text, values
 
@@ -68,3 +70,18 @@ REPLICA = entries(
     },
 )
 """What is relied on beyond it of a pod of Ratify or Gatekeeper; a load's pods are too many for so close a look."""
+
+
+def decoded(text: bytes) -> dict[str, Any] | None:
+    """A JSON object; None if the text is none."""
+    try:
+        answer = orjson.loads(text)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def told(answer: dict[str, Any] | None, text: bytes) -> str:
+    """What an answer says: its message, or else how it begins."""
+    message = (answer or {}).get("message")
+    return message if isinstance(message, str) else text[:200].decode(errors="replace")

@@ -47,7 +47,8 @@ class Watched:
         if story.sent is None:
             return None
         requests = [
-            Request(**{key: line[key] for key in _FIELDS}) for line in _lines(folder / REQUESTS, "request", REQUEST)
+            Request(**{key: line[key] for key in _FIELDS if key in line})
+            for line in _lines(folder / REQUESTS, "request", REQUEST)
         ]
         pods, events = _lines(folder / PODS, "pod", POD), _lines(folder / EVENTS, "event", EVENT)
         return cls(pods, requests, events, story.sent, story.ended("load"))

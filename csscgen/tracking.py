@@ -82,6 +82,7 @@ class Tracker:
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self.expected = {plan.name(shard): plan.pods(shard) for shard in range(plan.shards)}
+        self._planned = dict(self.expected)
         self.namespaces = {plan.name(shard): plan.namespace(shard) for shard in range(plan.shards)}
         self.variants = {plan.name(shard): plan.variant(shard) for shard in range(plan.shards)}
         self.must_be_denied = {plan.name(shard) for shard in range(plan.shards) if plan.must_be_denied(shard)}
@@ -165,6 +166,10 @@ class Tracker:
         """The workload itself could not be created, and its pods with it: they are denied if that was admission."""
         self._not_created(workload, message, 1)
         self.denials[workload].final = True
+
+    def expect_again(self, workload: str) -> None:
+        """The workload was deleted, to be created anew: as many pods as planned beside those that were seen."""
+        self.expected[workload] = self._seen[workload] + self._planned[workload]
 
     @property
     def denied(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from csscgen.artifacts.connections import Origin
+from csscgen.connections import Origin
 from workloads.errors import UsageError, named, quoted
 from workloads.registries import is_loopback, public_host
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from analysis.shapes import Fault, entries, fault, items, maybe, text, values
-from csscgen.artifacts.connections import Answer
+from csscgen.connections import Answer
 from workloads.errors import RegistryError
 
 _NEXT = re.compile(r"""<([^>]*)>[^<]*;\s*rel="?next"?""", re.IGNORECASE)

@@ -19,10 +19,10 @@ from oras.container import Container  # type: ignore[import-untyped]
 
 from csscgen.artifacts.addresses import own_registry
 from csscgen.artifacts.answers import DIGEST, descriptors, is_of, list_problem, next_page, read_object
-from csscgen.artifacts.connections import TIMEOUT, Answer
 from csscgen.artifacts.descriptors import IMAGE_INDEX, IMAGE_MANIFEST, Content
 from csscgen.artifacts.logins import LoginSource, Scope
 from csscgen.artifacts.transport import BUDGET, Traffic, Transport
+from csscgen.connections import TIMEOUT, Answer
 from workloads.errors import RegistryError, quoted
 from workloads.registries import Category, Limit
 

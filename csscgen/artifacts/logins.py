@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from csscgen.artifacts.connections import Answer, Origin
+from csscgen.connections import Answer, Origin
 from workloads.errors import RegistryError, UsageError, quoted
 
 DEFAULT_SECONDS = 60

@@ -28,9 +28,9 @@ from urllib.parse import urljoin, urlsplit
 
 import orjson
 
-from csscgen.artifacts.connections import TIMEOUT, Answer, Connections, LostError, Origin
 from csscgen.artifacts.logins import Credentials, Logins, LoginSource, Scope
 from csscgen.artifacts.pacing import Pacer
+from csscgen.connections import TIMEOUT, Answer, Connections, LostError, Origin
 from workloads.errors import RegistryError, brief, quoted
 from workloads.registries import Category, Limit
 

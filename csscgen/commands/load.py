@@ -13,8 +13,8 @@ def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | N
     """Send a stack's load and record what becomes of it.
 
     Arms watches and scrapers, lets the program declare the workloads (load.mode=declared) or creates them at load.rate
-    (load.mode=created), waits until every pod's outcome is known, and prints the folder of the run. csscgen collect
-    completes it. The stack has to be up and seeded.
+    or in load.phases (load.mode=created), waits until every pod's outcome is known, and prints the folder of the run.
+    csscgen collect completes it. The stack has to be up and seeded. docs/load.md has the phases.
 
     \b
     Example:

@@ -17,6 +17,7 @@ from workloads.negatives import REFUSED_SIGNERS
 from workloads.negatives import problems as negatives_problems
 from workloads.referrers import problems as referrers_problems
 from workloads.registries import public_host
+from workloads.schedules import problems as phase_problems
 from workloads.sizes import SYSTEM_PODS, pods_per_node
 from workloads.thresholds import problem as threshold_problem
 
@@ -45,6 +46,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _ratify(settings)
     if "ratify" in charts.needed(settings):
         yield from _ratify_s_chart(settings)
+    yield from _load(settings)
     yield from _faults(settings)
     yield from _ports(settings)
     yield from _registries(settings)
@@ -84,6 +86,17 @@ def _scenario(settings: Settings) -> Iterator[Contradiction]:
             f"scenario.negatives: on Azure nobody signs but the key vault, so there are no images of the kind "
             f"{' or '.join(foreign)}; leave that out, the others are {others}.",
         )
+
+
+def _load(settings: Settings) -> Iterator[Contradiction]:
+    load = settings.load
+    if load.phases and load.mode == "declared":
+        yield (
+            ("load.phases", "load.mode"),
+            "load.phases: mode declared declares all workloads at once; set load.mode to created.",
+        )
+    for problem in phase_problems(load.phases, settings.scenario.shards):
+        yield ("load.phases", "scenario.shards"), f"load.{problem}"
 
 
 def _room(settings: Settings) -> Iterator[Contradiction]:

@@ -9,6 +9,7 @@ from typing import Literal
 from infra.settings.declaring import MEDIA_TYPE, setting
 from workloads.negatives import MOST_SHARDS
 from workloads.referrers import MOST_BYTES, MOST_COPIES, Extra
+from workloads.schedules import Phase, constant
 from workloads.sizes import SizeName
 
 
@@ -91,6 +92,9 @@ class Load:
         True, "Whether the workloads are declared at once; csscgen run declares them after seeding and arming."
     )
     rate: float = setting(1.0, "Workloads per second in mode created.", unit="1/s", minimum=0.001, maximum=10_000)
+    phases: tuple[Phase, ...] = setting(
+        (), "The schedule of mode created, instead of one rate: a list of {pattern, objects, seconds, …}, see load.md."
+    )
     deadlineSeconds: int = setting(
         900, "How long is waited, once the load is sent, until every pod's outcome is known.", unit="s", minimum=1
     )
@@ -109,3 +113,8 @@ class Load:
         minimum=1,
         maximum=86_400,
     )
+
+    @property
+    def schedule(self) -> tuple[Phase, ...]:
+        """The phases of mode created; one with the rate where none are set."""
+        return self.phases or constant(self.rate)

@@ -79,6 +79,9 @@ class ApiServer:
     pages: dict[str, Answer] = field(default_factory=dict)
     """What is answered at paths that are no collection: what the API server proxies, logs, its version."""
     on_create: Answer | None = None
+    on_delete: Answer | None = None
+    deleted: list[str] = field(default_factory=list)
+    """The path of every object that was to be deleted."""
     version: int = 100
     lists: list[dict[str, str]] = field(default_factory=list)
     watched: list[dict[str, str]] = field(default_factory=list)
@@ -91,6 +94,7 @@ class ApiServer:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._get)
         app.router.add_post("/{path:.*}", self._post)
+        app.router.add_delete("/{path:.*}", self._delete)
         self._closing = asyncio.Event()
         self._server = TestServer(app, host="127.0.0.1")
         await self._server.start_server()
@@ -148,6 +152,10 @@ class ApiServer:
         if self.on_create is not None:
             return await self.on_create(request)
         return web.json_response({}, status=201)
+
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        self.deleted.append(request.path)
+        return await self.on_delete(request) if self.on_delete is not None else web.json_response({})
 
 
 @dataclass

@@ -95,6 +95,20 @@ def test_a_pod_deleted_after_it_was_ready_was_ready():
     assert (ends(track), track.failed) == ({"ready": 1}, 0)
 
 
+def test_a_workload_that_is_deleted_is_expected_again_beside_what_was_seen():
+    track = tracker(replicas=3)
+    track.on_pod("ADDED", ready_pod(0))
+    track.on_pod("ADDED", pod(1))
+    track.expect_again("ratify-0")
+    track.on_pod("DELETED", ready_pod(0))
+    track.on_pod("DELETED", pod(1))
+    assert track.outstanding() == 3
+    for number in (3, 4, 5):
+        track.on_pod("ADDED", ready_pod(number))
+    assert track.outstanding() == 0
+    assert ends(track) == {"ready": 4, "failed": 1}
+
+
 def test_a_deletion_that_only_a_second_list_showed_has_no_state():
     track = tracker(replicas=1)
     track.on_pod("ADDED", pod(0))

@@ -20,6 +20,7 @@ from workloads import negatives
 from workloads.errors import SettingsError, UsageError
 from workloads.negatives import KINDS
 from workloads.referrers import Extra
+from workloads.schedules import Phase
 from workloads.sizes import SIZES
 from workloads.thresholds import OPERATORS
 
@@ -77,6 +78,10 @@ def plain(hint: Any, field: Any) -> st.SearchStrategy[Any]:
         return st.lists(faults, max_size=3, unique_by=lambda fault: fault.target).map(
             lambda drawn: [asdict(fault) for fault in drawn]
         )
+    if hint == tuple[Phase, ...]:
+        paced = st.builds(Phase, st.sampled_from(["constant", "poisson"]), rate=st.floats(0.01, 100))
+        last = paced | st.builds(Phase, st.just("closed"), workers=st.integers(1, 9))  # takes all that is left
+        return st.lists(last, max_size=1).map(lambda drawn: [asdict(phase) for phase in drawn])
     if hint == tuple[Referrer, ...]:
         keys = {
             "bytes": st.integers(1, 100_000),
@@ -125,6 +130,8 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
             scenario.pop(key, None)
         for key in ("nodes", "maxPods", "systemNodes"):
             cluster.pop(key, None)
+    if config.get("load", {}).get("phases"):
+        config["load"]["mode"] = "created"
     shares = scenario.get("negatives", {})
     if negatives.problems(shares, scenario.get("shards", 1)) or not scenario.get("signatures", 5):
         scenario.pop("negatives", None)
@@ -186,7 +193,8 @@ def test_one_error_names_every_bad_key_and_the_nearest_known_one():
         "scenario.containers: expected from 1 to 100, got 0.",
         "gatekeeper.auditIntervall: there is no such key; did you mean gatekeeper.auditInterval?",
         "gatekeeper.logDenies: expected on or off, got 'perhaps'.",
-        "load: expected an object with the keys mode, start, rate, deadlineSeconds, quietSeconds, retrySeconds.",
+        "load: expected an object with the keys mode, start, rate, phases, deadlineSeconds, quietSeconds, "
+        "retrySeconds.",
     }
     assert set(told) == starts
 
@@ -392,6 +400,35 @@ def test_prometheus_may_be_written_without_quotes(spelling):
 def test_cache_off_turns_gatekeeper_s_response_cache_off_too(cache):
     found = read(ratify={"cache": cache}, gatekeeper={"responseCacheSeconds": 60})
     assert found.response_cache_seconds == (60 if cache else 0)
+
+
+PHASES = [{"pattern": "constant", "rate": 10, "objects": 3}, {"pattern": "closed", "workers": 2}]
+
+
+def test_phases_are_the_schedule_and_without_any_the_rate_is():
+    created = read(scenario={"shards": 5}, load={"mode": "created", "phases": PHASES}).load
+    assert [phase.pattern for phase in created.schedule] == ["constant", "closed"]
+    (only,) = read(load={"mode": "created", "rate": 3}).load.schedule
+    assert (only.pattern, only.rate) == ("constant", 3)
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        ({"phases": PHASES}, "load.phases: mode declared declares all workloads at once; set load.mode to created."),
+        ({"mode": "created", "phases": PHASES[:1]}, "load.phases: together they create 3 objects, and scenario.shards"),
+        ({"mode": "created", "phases": [{"pattern": "ramp"}]}, "load.phases[0].rate: ramp needs it."),
+        ({"mode": "created", "phases": [{"pattern": "sine"}]}, "load.phases: phase.pattern: expected one of constant"),
+        (
+            {"mode": "created", "phases": [{"pattern": "closed", "workers": 500}]},
+            "load.phases: phase.workers: expected",
+        ),
+    ],
+)
+def test_phases_that_cannot_be_are_told(load, told):
+    with pytest.raises(SettingsError) as error:
+        read(scenario={"shards": 5}, load=load)
+    assert any(problem.startswith(told) for problem in error.value.problems), error.value.problems
 
 
 def test_the_plan_is_the_scenario_s():

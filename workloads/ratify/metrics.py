@@ -72,6 +72,12 @@ _WEBHOOK_CALLS = (
 
 APISERVER_REQUEST = Metric(("apiserver_request_duration_seconds",))
 """Labels ``verb``, ``subresource``. Includes the time that admission webhooks take."""
+APISERVER_REQUEST_SECONDS = Metric(("apiserver_request_duration_seconds_sum",))
+"""Seconds of all its requests together."""
+APISERVER_WEBHOOK_SECONDS = Metric(
+    ("apiserver_admission_webhook_admission_duration_seconds_sum",), witnesses=("apiserver_request_total",)
+)
+"""Labels ``name``, ``operation``, ``type``. Seconds of all calls together; there is none before the first call."""
 APISERVER_FAIL_OPEN = Metric(("apiserver_admission_webhook_fail_open_count",), witnesses=_WEBHOOK_CALLS)
 APISERVER_REJECTIONS = Metric(("apiserver_admission_webhook_rejection_count",), witnesses=_WEBHOOK_CALLS)
 STREAMING_VERBS = frozenset({"WATCH", "WATCHLIST", "CONNECT", "PROXY"})
@@ -138,7 +144,7 @@ QUERIED: dict[str, tuple[str, ...]] = {
 BULKY: dict[str, tuple[str, ...]] = {
     APISERVER: (
         "apiserver_request_duration_seconds_(bucket|count|sum)",
-        "apiserver_admission_webhook_admission_duration_seconds_count",
+        "apiserver_admission_webhook_admission_duration_seconds_(count|sum)",
     )
 }
 """Those of which there are thousands of series: they are had for the two ends of the window."""

@@ -1,10 +1,10 @@
 """HTTP/1.1 to one origin on kept-alive connections: httptools parses, asyncio moves the bytes, this module frames.
 
 It is our own because a request costs 240-320 us of CPU with aiohttp and 63-77 us with a bare protocol on httptools
-(measured on the machine that the emulator is developed on), and a seeder on two processors is to reach 0.8 of what a
-registry on the same machine can take. It does what a registry's client needs: bodies in full, chunked or with a length,
-answers to HEAD, connections that the server closes, TLS. It asks for no compression, follows no redirect, and waits for
-no 100-continue. References: RFC 9112; RFC 9110.
+(measured on the machine that the emulator is developed on), and what seeds a registry or sends a load shares the
+machine's processors with who answers. It does what those two need: bodies in full, chunked or with a length, answers to
+HEAD, connections that the server closes, TLS. It asks for no compression, follows no redirect, and waits for no
+100-continue. References: RFC 9112; RFC 9110.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -42,7 +43,7 @@ class LostError(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a registry is. ``host`` is a name, or an address without brackets; its text is the origin of a URL."""
+    """Where a server is. ``host`` is a name, or an address without brackets; its text is the origin of a URL."""
 
     tls: bool
     host: str
@@ -68,10 +69,19 @@ class Answer:
 
 
 class Connections:
-    """At most ``most`` connections to ``origin``; a further request waits for one. Belongs to one event loop."""
+    """At most ``most`` connections to ``origin``; a further request waits for one. Belongs to one event loop.
+
+    ``tls`` says whom to trust and who one is; without it those are trusted whom the machine trusts.
+    """
 
     def __init__(
-        self, origin: Origin, *, most: int, timeout: float = TIMEOUT, connect_timeout: float = CONNECT_TIMEOUT
+        self,
+        origin: Origin,
+        *,
+        most: int,
+        timeout: float = TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._origin = origin
         self._timeout = timeout
@@ -80,16 +90,23 @@ class Connections:
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open: set[_Connection] = set()
         self._lines = f" HTTP/1.1\r\nhost: {origin.authority}\r\nuser-agent: csscgen\r\n".encode()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
 
     async def request(
-        self, method: str, target: str, fields: bytes = b"", body: bytes = b"", *, new: bool = False
+        self,
+        method: str,
+        target: str,
+        fields: bytes = b"",
+        body: bytes = b"",
+        *,
+        new: bool = False,
+        on_send: Callable[[], None] | None = None,
     ) -> Answer:
         """Send a request and read its answer in full.
 
         ``target`` is a path with its query, in ASCII; ``fields`` are header lines, each with its CRLF; ``new`` is for
-        one that must not go on a connection that was idle. Raises an OSError: LostError, TimeoutError, or one of
-        connecting, ssl.SSLCertVerificationError included.
+        one that must not go on a connection that was idle; ``on_send`` is called when its connection stands. Raises an
+        OSError: LostError, TimeoutError, or one of connecting, ssl.SSLCertVerificationError included.
         """
         head = method.encode() + b" " + target.encode("ascii") + self._lines + fields
         if body or method in _WITH_LENGTH:
@@ -100,6 +117,8 @@ class Connections:
                 if connection is not None:
                     connection.abort()
                 connection = await self._connect()
+            if on_send is not None:
+                on_send()
             seconds = self._timeout + len(body) / SLOWEST
             return await connection.send(head + b"\r\n", body, method == "HEAD", seconds)
         except BaseException:
@@ -108,6 +127,18 @@ class Connections:
             raise
         finally:
             self._release(connection)
+
+    async def open(self, count: int) -> None:
+        """Open ``count`` connections beforehand, so that the first requests need not wait for it; one that fails is
+        left to the request that needs it. No request may be under way.
+        """
+        opened = await asyncio.gather(*(self._connect() for _ in range(count)), return_exceptions=True)
+        for each in opened:
+            if isinstance(each, _Connection):
+                self._slots.remove(None)
+                self._slots.append(each)
+            elif not isinstance(each, OSError):
+                raise each
 
     async def close(self) -> None:
         """Close all connections. No request may be under way."""
@@ -145,7 +176,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._connect_timeout):
             _, connection = await loop.create_connection(
-                lambda: _Connection(loop, self._open), origin.host, origin.port, ssl=self._tls
+                lambda: _Connection(loop, self._open), origin.host, origin.port, ssl=self._tls if origin.tls else None
             )
         return connection
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from csscgen.artifacts import connections
-from csscgen.artifacts.connections import Answer, Connections, LostError, Origin
+from csscgen import connections
+from csscgen.connections import Answer, Connections, LostError, Origin
 from infra.local.certificates import authority
 from tests.csscgen.artifacts.asynchronous import asynchronous
 
