@@ -34,17 +34,10 @@ DECLARED = "The workloads were declared all at once: no rate was asked for."
 CLOSED = "A closed loop asks for no rate: it is as fast as it is answered."
 FEW = f"Fewer than {FEWEST} objects had a time at which they were due: they show no limit."
 UNCODED = "The records do not say with which status the requests were answered."
-_COUNTS = (
-    "objects",
-    "failed",
-    "requested_per_s",
-    "achieved_per_s",
-    "answered_per_s",
-    "answers",
-    "admission_share",
-    "phases",
+_FIGURES = (
+    *("objects", "failed", "requested_per_s", "achieved_per_s", "answered_per_s"),
+    *("answers", "admission_share", "limiter", "phases"),
 )
-_LIMITER = ("name", "share", "reason")
 
 
 def section(records: Records, apiserver: Component, missing: Missing) -> Record:
@@ -53,9 +46,8 @@ def section(records: Records, apiserver: Component, missing: Missing) -> Record:
     if requests is None:
         reason = records.problems["requests.jsonl"]
         return {
-            **missing.given("load", None, _COUNTS, reason),
+            **missing.given("load", None, _FIGURES, reason),
             **{f"{key}_seconds": missing.given(f"load.{key}_seconds", None, LAG, reason) for key in ("lag", "answer")},
-            "limiter": missing.given("load.limiter", None, _LIMITER, reason),
         }
     declared = records.setting("load", "mode") == "declared"
     numbers = [] if declared else sorted({request.get("phase") or 0 for request in requests})
@@ -69,7 +61,7 @@ def section(records: Records, apiserver: Component, missing: Missing) -> Record:
         **_rates("load", requests, declared, missing),
         "answers": missing.figure("load.answers", lambda: _answers(requests)),
         "admission_share": admission,
-        "limiter": missing.group("load.limiter", _LIMITER, lambda: _worst(phases, declared)),
+        "limiter": missing.figure("load.limiter", lambda: _worst(phases, declared)),
         "phases": phases,
     }
 
@@ -93,7 +85,7 @@ def _phase_figures(
         "requests": len(requests),
         "failed": sum(1 for one in requests if one["status"] == "failed"),
         **_rates(path, requests, False, missing),
-        "limiter": missing.group(f"{path}.limiter", _LIMITER, lambda: _limiter(requests, phase, admission)),
+        "limiter": missing.figure(f"{path}.limiter", lambda: _limiter(requests, phase, admission)),
     }
 
 
@@ -163,7 +155,7 @@ def _worst(phases: Sequence[Record], declared: bool) -> Record:
     """The limiter of the phase that lost most by its own."""
     if declared:
         raise CollectError(DECLARED)
-    found = [(number, phase["limiter"]) for number, phase in enumerate(phases) if phase["limiter"]["name"] is not None]
+    found = [(number, phase["limiter"]) for number, phase in enumerate(phases) if phase["limiter"]]
     if not found:
         raise CollectError(FEW)
     number, worst = max(found, key=lambda each: each[1]["share"])

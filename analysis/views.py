@@ -122,6 +122,7 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
             ("failed", "failed"),
             ("requested", "requested_per_s"),
             ("achieved", "achieved_per_s"),
+            ("answered", "answered_per_s"),
             ("lag p99", "lag_seconds.p99"),
         ),
     ),
@@ -229,6 +230,7 @@ def meaning(summary: Summary) -> list[str]:
     parts = (
         _afterwards(summary),
         _gaps(summary),
+        _limit(summary),
         _caches(summary),
         _throttling(summary),
         _admission(summary),
@@ -284,6 +286,19 @@ def causes(summary: Summary) -> list[Explained]:
         )
         for name in names
     ]
+
+
+_LIMITS = {
+    "client": "The load was limited by the client",
+    "apiserver": "The load was limited by the API server",
+    "admission": "The load was limited by admission",
+}
+
+
+def _limit(summary: Summary) -> str:
+    """What kept the load from its schedule, and by how much; nothing if it kept to it."""
+    limit = _LIMITS.get(value(summary, "load.limiter.name") or "none")
+    return f"{limit}. {value(summary, 'load.limiter.reason')}" if limit else ""
 
 
 def _throttling(summary: Summary) -> str:

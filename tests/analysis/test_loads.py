@@ -7,6 +7,7 @@ import pytest
 
 from analysis.summary import summarize
 from analysis.thresholds import figure
+from analysis.views import meaning
 from tests.analysis.runs import (
     END,
     START,
@@ -104,6 +105,7 @@ def test_a_control_plane_that_falls_behind_is_named_with_what_it_answered(folder
     assert limiter["name"] == name
     assert limiter["share"] == pytest.approx(0.51, abs=0.01)
     assert "49 of 100 objects were answered in the 1.0 s of the schedule" in limiter["reason"]
+    assert [sentence for sentence in meaning(found["summary"]) if limiter["reason"] in sentence]
     assert f"{admission / 10:.0%}" in limiter["reason"]
 
 
@@ -133,8 +135,10 @@ def test_a_burst_has_until_the_next_one_to_be_answered(folder: Path):
 
 def test_few_objects_show_no_limit(folder: Path):
     found = load(folder, evenly(5, 5, growth=1))
-    assert found["limiter"] == {"name": None, "share": None, "reason": None}
-    assert "Fewer than 20" in found["missing"]["load.limiter.name"]
+    assert found["limiter"] is None
+    assert "Fewer than 20" in found["missing"]["load.limiter"]
+    with pytest.raises(ValueError, match="Fewer than 20"):
+        figure(found["summary"], "load.limiter.share")
 
 
 def test_a_closed_loop_asks_for_no_rate(folder: Path):

@@ -4,7 +4,7 @@ from itertools import pairwise
 from statistics import mean
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.schedules import Phase, problems, remaining, work_out
@@ -109,6 +109,7 @@ PHASES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(PHASES, st.integers(1, 300), st.floats(0.01, 5))
 def test_every_open_pattern_is_in_order_and_within_its_phase(phase: Phase, total: int, seconds: float):
     assert not list(problems([phase], total))
