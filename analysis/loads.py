@@ -66,18 +66,23 @@ def section(records: Records, apiserver: Component, missing: Missing) -> Record:
     }
 
 
-def _of_phase(requests: Sequence[Record], number: int) -> list[Record]:
+def _of_phase(requests: Sequence[Record], number: float) -> list[Record]:
     return [request for request in requests if (request.get("phase") or 0) == number]
 
 
-def _phase(settings: Any, number: int) -> Record:
-    """A phase as the settings have it; one of the rate where they have none."""
-    found = settings[number] if isinstance(settings, list) and number < len(settings) else None
-    return {"pattern": "constant", "every": None, **(found if isinstance(found, dict) else {})}
+def _phase(settings: Any, number: float) -> Record:
+    """A phase's pattern, and the seconds between its bursts; a constant rate where the settings do not say."""
+    known = isinstance(settings, list) and isinstance(number, int) and 0 <= number < len(settings)
+    found = settings[number] if known and isinstance(settings[number], dict) else {}
+    every = found.get("every")
+    return {
+        "pattern": found.get("pattern") or "constant",
+        "every": every if isinstance(every, int | float) else 0.0,
+    }
 
 
 def _phase_figures(
-    number: int, requests: Sequence[Record], phase: Record, admission: float | None, missing: Missing
+    number: float, requests: Sequence[Record], phase: Record, admission: float | None, missing: Missing
 ) -> Record:
     path = f"load.phases.{number}"
     return {
@@ -202,7 +207,7 @@ def _client(requests: Sequence[Record], due: Sequence[Record]) -> Record | None:
 def _control_plane(due: Sequence[Record], phase: Record, admission: float | None) -> Record | None:
     """Objects that had no answer when the phase was over, if answers took longer and longer."""
     first, last = due[0]["intended"], due[-1]["intended"]
-    end = last + (phase["every"] or 0.0)
+    end = last + phase["every"]
     took = [one["answered"] - one["intended"] for one in due]
     quarter = len(took) // 4
     unanswered = sum(1 for one in due if one["answered"] > end)

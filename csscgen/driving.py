@@ -160,7 +160,8 @@ def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Us
 def _sent(bodies: list[dict[str, Any]], requests: list[Request]) -> set[tuple[int, int]]:
     """What a run that was cut off had created, by phase and place; of a churn, what it had created again."""
     places = {named(body): place for place, body in enumerate(bodies)}
-    return {(request.phase or 0, places[request.object]) for request in requests if request.status == "created"}
+    created = [request for request in requests if request.status == "created" and request.object in places]
+    return {(request.phase or 0, places[request.object]) for request in created}
 
 
 def _declare(context: Context, bodies: list[dict[str, Any]], usage: Usage, answered: Callable[[Request], None]) -> None:

@@ -176,3 +176,9 @@ def test_deletes_are_requests_and_no_objects(folder: Path):
 def test_records_without_statuses_have_no_answers_by_status(folder: Path):
     found = load(folder, [{key: value for key, value in one.items() if key != "code"} for one in evenly(3, 1)])
     assert found["answers"] is None and "status" in found["missing"]["load.answers"]
+
+
+def test_settings_and_phases_that_make_no_sense_are_taken_for_a_constant_rate(folder: Path):
+    lines = [*evenly(30, 10), *({**one, "phase": 0.5} for one in evenly(30, 10)), line(START, START, START, phase=9)]
+    found = load(folder, lines, phases=[{"pattern": "burst", "every": "x"}])
+    assert [each["pattern"] for each in found["phases"]] == ["burst", "constant", "constant"]
