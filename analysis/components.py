@@ -100,6 +100,10 @@ class Component:
         failed = {target: samples.failed_scrapes(target, window) for target in self._targets()}
         return {target: count for target, count in failed.items() if count}
 
+    def scrapes(self) -> list[float]:
+        """The instants of the window's scrapes. Raises CollectError if there are none."""
+        return self._instants(self._targets())
+
     def memory(self) -> Points:
         """Resident memory of all replicas, bytes, at every instant of the bracket. Raises CollectError if unknown."""
         return _summed([self._enclosed(RESIDENT_BYTES, target) for target in self._targets()], at_or_after=False)

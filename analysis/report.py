@@ -1,30 +1,32 @@
 """report.html: one page that says whether the run passed, why, and what was measured. It opens without a network.
 
-Plotly's script is inlined from the plotly package, and the page's own policy forbids it to load anything. Everything
-that a plot shows is also on the page as a sentence and a table.
+Plots are SVG (analysis.drawing), and the page's own policy forbids it to load anything. Everything that a plot shows is
+also on the page as a sentence and a table.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from analysis import faults
-from analysis.bands import marked
+from analysis.drawing.svg import svg
 from analysis.formats import NONE, digits, figure_text, megabytes, printable, seconds
-from analysis.plots import plots
+from analysis.plots.every import plots
+from analysis.plots.plot import Plot
 from analysis.records import Records
+from analysis.sentences import causes, headline, meaning
 from analysis.summary import Summary, component
-from analysis.views import causes, groups, headline, meaning, place, value
+from analysis.views import groups, place, value
 from workloads.errors import CollectError
 from workloads.ratify import metrics
 from workloads.ratify.causes import classify
@@ -44,10 +46,10 @@ _TILES = (
 
 def render(records: Records, summary: Summary) -> str:
     """The page, as text."""
-    drawn = marked(plots(records, summary), records)
+    drawn = plots(records, summary)
     run = records.run
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -65,20 +67,20 @@ def render(records: Records, summary: Summary) -> str:
             errors=[{**one, "cause": classify(one["error"])} for one in summary["ratify"]["system_errors"] or []],
             missing=_by_reason(summary["missing"]),
             plots=drawn,
-            plots_json=_script([{"name": p.name, "traces": p.traces, "layout": p.layout} for p in drawn if p.traces]),
+            plots_json=script_data(drawn),
             scenario=list(_scenario(records, summary)),
             versions=sorted((name, version or NONE) for name, version in (run.get("versions") or {}).items()),
             phases=list(_phases(records)),
             files=list(_files(records.folder)),
-            plotly=_plotly(),
         )
     )
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates; ``svg`` draws a plot."""
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    return Environment(
+    made = Environment(
         loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
@@ -86,6 +88,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalized,
     )
+    made.filters["svg"] = _svg
+    return made
 
 
 def _finalized(value: Any) -> Any:
@@ -93,14 +97,14 @@ def _finalized(value: Any) -> Any:
     return printable(value) if type(value) is str else value
 
 
-@cache
-def _plotly() -> str:
-    script = files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
-    return script.replace("</script", "<\\/script")
+def _svg(plot: Plot) -> Markup:
+    assert plot.chart is not None
+    return Markup(svg(plot.chart, plot.name, printable(f"{plot.title}. {plot.text}")))
 
 
-def _script(data: Any) -> str:
-    """JSON that is safe inside a script element."""
+def script_data(plots: Sequence[Plot]) -> str:
+    """What the page's script reads out of the plots, as JSON that is safe inside a script element."""
+    data = {plot.name: plot.chart.data() for plot in plots if plot.chart and plot.chart.curves}
     return orjson.dumps(data).decode().replace("<", "\\u003c")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from analysis.views import Group, causes, groups, headline, meaning, place
+from analysis.sentences import causes, headline, meaning
+from analysis.views import Group, groups, place
 
 WIDTH = 110
 _INDENT = 19

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,11 @@ def test_the_report_has_a_table_of_faults_and_bands_in_the_plots(tmp_path: Path)
     assert '<h2 id="h-faults">Faults</h2>' in page
     assert '<td class="n">250 ms</td>' in page
     assert "<script>alert" not in page
-    assert '"x0":1.0,"x1":3.0' in page
+    over_time = re.findall(r'<figure id="(pods|latency|heat|caching|answers|memory|cpu)">(.*?)</figure>', page, re.S)
+    assert len(over_time) == 7
+    assert all(figure.count('class="band"') == 1 for _, figure in over_time)
+    distribution = re.search(r'<figure id="distribution">.*?</figure>', page, re.S)
+    assert distribution and 'class="band"' not in distribution[0]
     assert "Bands: kill ratify-1 at 1 s until 3.0 s." in page
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from analysis.sentences import meaning
 from analysis.summary import summarize
 from analysis.thresholds import figure
-from analysis.views import meaning
 from tests.analysis.runs import (
     END,
     START,

@@ -13,8 +13,8 @@ from analysis.results import analyse
 from tests.analysis.pictures import colors
 from tests.analysis.runs import known_run, with_settings, write_run
 
-MAX_BYTES = 6_000_000
-PLOTS = ("pods", "answers", "latency", "distribution", "memory", "cpu")
+MAX_BYTES = 500_000
+PLOTS = ("pods", "distribution", "latency", "heat", "caching", "answers", "memory", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -56,25 +56,42 @@ def test_every_plot_has_a_sentence_and_a_table(page):
     for name in PLOTS:
         figure = re.search(rf'<figure id="{name}">.*?</figure>', page, re.S)
         assert figure is not None
-        assert 'role="img" aria-label=' in figure[0]
+        assert re.search(r'role="img" tabindex="0" data-x="[^"]+" aria-label=', figure[0])
         assert "<table>" in figure[0]
 
 
 def test_plots_show_what_was_recorded(page):
     found = re.search(r'<script id="plots" type="application/json">(.*?)</script>', page, re.S)
     assert found is not None
-    drawn = {plot["name"]: plot["traces"] for plot in orjson.loads(found[1])}
-    created, ready, refused = drawn["pods"]
-    assert (created["x"], created["y"]) == ([0, 0.5, 1.0, 2.0, 10.0], [0, 1, 2, 3, 3])
-    assert (ready["x"], ready["y"]) == ([0, 2.5, 5.0, 10.0], [0, 1, 2, 2])
-    assert (refused["x"], refused["y"]) == ([0, 1.0, 2.0, 10.0], [0, 1, 3, 3])
-    (bars,) = drawn["distribution"]
-    assert (bars["x"], bars["y"]) == (["0–10 ms", "10–100 ms"], [8, 2])
-    p50, p95 = drawn["latency"]
-    assert p50["x"] == [3.0] and p50["y"] == [6.25]
-    assert p95["y"] == [77.5]
-    assert {trace["name"]: max(trace["y"]) for trace in drawn["answers"]} == {"200": 15, "401": 2, "429": 1.5}
-    assert {trace["name"]: max(trace["y"]) for trace in drawn["memory"]} == {"ratify": 90, "gatekeeper": 80}
+    drawn = {
+        name: {curve["name"]: (curve["x"], curve["y"]) for curve in plot["curves"]}
+        for name, plot in orjson.loads(found[1]).items()
+    }
+    assert drawn["pods"]["created"] == ([0, 0.5, 1.0, 2.0, 10.0], [0, 1, 2, 3, 3])
+    assert drawn["pods"]["ready"] == ([0, 2.5, 5.0, 10.0], [0, 1, 2, 2])
+    assert drawn["pods"]["refused"] == ([0, 1.0, 2.0, 10.0], [0, 1, 3, 3])
+    assert drawn["distribution"]["startup"] == ([2.0, 2.0, 4.0], [0, 50, 100])
+    assert drawn["distribution"]["verification"] == ([0.01, 0.1], [80, 100])
+    assert drawn["latency"] == {"p50": ([3.0], [6.25]), "p95": ([3.0], [77.5])}
+    assert drawn["caching"]["verification requests"][1][-1] == 10
+    assert {name: max(y) for name, (_, y) in drawn["answers"].items()} == {"200": 15, "401": 2, "429": 1.5}
+    memory = {name: max(y) for name, (_, y) in drawn["memory"].items()}
+    assert memory == {"ratify": 90, "gatekeeper": 80, "registry": 60, "kube-apiserver": 1000}
+
+
+def test_a_plot_without_data_says_why(page):
+    figure = re.search(r'<figure id="tokens">.*?</figure>', page, re.S)
+    assert figure is not None
+    assert "There is nothing to draw: The registry tells nobody what is left in its buckets" in figure[0]
+    assert "<svg" not in figure[0]
+    assert "Without mutation: ratify exported no ratify_mutation_request" in page
+
+
+def test_the_page_has_a_switch_of_themes_a_way_past_the_header_and_a_print_style(page):
+    assert 'class="skip" href="#figures"' in page
+    assert '<button type="button" id="theme"' in page
+    assert "@media print" in page
+    assert page.count('tabindex="0" data-x=') == len(PLOTS)
 
 
 def test_what_components_say_cannot_become_markup(tmp_path):
@@ -123,9 +140,11 @@ def test_a_browser_draws_every_plot_without_a_network(chromium):
     dom = chromium("--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND")
     assert "2 of 4 pods became Ready" in dom
     for name in PLOTS:
-        place = re.search(rf'id="plot-{name}".*?<figcaption>', dom, re.S)
-        assert place is not None
-        assert len(re.findall(r'<path class="(?:js-line|js-fill)|<g class="point"><path', place[0])) >= 1, name
+        assert re.search(rf'<svg class="plot" id="plot-{name}".*?(class="line|class="dots|class="heat)', dom, re.S), (
+            name
+        )
+    assert dom.count('class="cursor"') == len(PLOTS) - 1  # the script read every plot with curves
+    assert 'data-theme="auto"' in dom
 
 
 @pytest.mark.real

@@ -6,9 +6,9 @@ import pytest
 
 from analysis.report import REPORT
 from analysis.results import analyse
+from analysis.sentences import causes, meaning
 from analysis.summary import summarize
 from analysis.text import render
-from analysis.views import causes, meaning
 from tests.analysis.runs import known_run, pod, with_settings, write_admissions, write_lines
 
 TIMEOUTS = {"webhook-timeout": 58, "timeout": 2}

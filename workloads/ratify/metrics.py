@@ -89,6 +89,9 @@ REGISTRY_REQUESTS = Metric(("registry_requests_total",))
 THROTTLED = "429"
 REGISTRY_REFUSALS = Metric(("registry_refusals_total",))
 """Labels ``bucket`` (``registry``, or an identity) and ``category``. A request can be refused by several buckets."""
+REGISTRY_TOKENS = Metric(("registry_bucket_tokens",))
+REGISTRY_IDENTITY_TOKENS = Metric(("registry_identity_bucket_tokens",))
+"""Gauges, label ``category``, of an identity's buckets ``identity`` too: requests that would be admitted at once."""
 
 CPU_SECONDS = ("csscgen_process_cpu_seconds_total", "process_cpu_seconds_total")
 RESIDENT_BYTES = ("csscgen_process_resident_memory_bytes", "process_resident_memory_bytes")
@@ -138,7 +141,7 @@ QUERIED: dict[str, tuple[str, ...]] = {
         "apiserver_admission_webhook_(fail_open|rejection)_count",
         "apiserver_admission_webhook_request_total",
     ),
-    REGISTRY: (*_PROCESS, "registry_(requests|refusals)_total"),
+    REGISTRY: (*_PROCESS, "registry_(requests|refusals)_total", "registry_(identity_)?bucket_tokens"),
 }
 """Names, as regular expressions, of the series that a summary asks for, by component: what is had of a Prometheus."""
 BULKY: dict[str, tuple[str, ...]] = {
