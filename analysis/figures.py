@@ -43,14 +43,28 @@ class Missing(dict[str, str]):
         return entries
 
 
-def quantiles(path: str, source: Component, metric: Metric, missing: Missing) -> Record:
-    """The quantiles of what a component observed in the window, and its ``max_bucket``."""
-    keys = (*QUANTILES, "max_bucket")
+def quantiles(
+    path: str,
+    source: Component,
+    metric: Metric,
+    missing: Missing,
+    keys: Sequence[str] = (*QUANTILES, "max_bucket"),
+    keep: Callable[[Mapping[str, str]], bool] = lambda labels: True,
+) -> Record:
+    """The quantiles of what a component observed in the window, its ``max_bucket``, and the quantiles' ``error``."""
     try:
-        histogram = source.histogram(metric)
+        histogram = source.histogram(metric, keep)
     except CollectError as error:
-        return missing.given(path, None, keys, str(error))
-    return {key: missing.figure(f"{path}.{key}", partial(read_histogram, key, histogram)) for key in keys}
+        return {**missing.given(path, None, keys, str(error)), "error": _errors(path, Histogram(), missing, keys)}
+    figures = {key: missing.figure(f"{path}.{key}", partial(read_histogram, key, histogram)) for key in keys}
+    return {**figures, "error": _errors(path, histogram, missing, keys)}
+
+
+def _errors(path: str, histogram: Histogram, missing: Missing, keys: Iterable[str]) -> Record:
+    """By how much each quantile can be wrong; null, for the quantile's own reason, where there is none."""
+    found = {key: histogram.error(QUANTILES[key]) for key in keys if key in QUANTILES}
+    missing.update({f"{path}.error.{key}": missing[f"{path}.{key}"] for key, value in found.items() if value is None})
+    return found
 
 
 def read_histogram(key: str, histogram: Histogram) -> float:

@@ -74,6 +74,21 @@ class Histogram:
             below += inside
         return None
 
+    def error(self, q: float) -> float | None:
+        """The most by which ``quantile`` can be wrong: the distance to the further bound of its bucket.
+
+        None where there is no quantile.
+        """
+        rank = q * self.count
+        below = 0.0
+        for index, (bound, inside) in enumerate(zip(self.bounds, self.counts, strict=True)):
+            if inside > 0 and below + inside >= rank:
+                value = self.quantile(q)
+                floor = self.bounds[index - 1] if index else min(bound, 0.0)
+                return None if value is None else max(value - floor, bound - value)
+            below += inside
+        return None
+
     def merge(self, other: Histogram) -> Histogram:
         """Both histograms' observations in one.
 

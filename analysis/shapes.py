@@ -146,6 +146,8 @@ RUN = entries(
         "resumed": maybe(items(entries({"from": number, "to": number, "step": maybe(text)}))),
         "cluster": maybe(entries({}, {"version": maybe(text), "nodes": maybe(number)})),
         "unscraped": maybe(values(text)),
+        "watch": maybe(entries(dict.fromkeys(("relists", "interruptions"), number))),
+        "clock_jumps": maybe(items(entries({"at": number, "seconds": number}))),
         "collected_afterwards": maybe(boolean),
     },
 )
@@ -208,6 +210,9 @@ def _scalar(value: Any) -> Fault | None:
 
 
 _NUMBERS = maybe(values(maybe(number)))
+_QUANTILES = maybe(
+    entries({}, {**dict.fromkeys(("p50", "p95", "p99", "max_bucket"), maybe(number)), "error": _NUMBERS})
+)
 SUMMARY = entries(
     {"run_id": text, "verdict": one_of("pass", "fail")},
     {
@@ -229,7 +234,7 @@ SUMMARY = entries(
                 {
                     **dict.fromkeys(("timeouts", "restarts", "oom"), maybe(number)),
                     **dict.fromkeys(("registry_requests", "memory_bytes", "cpu_cores"), _NUMBERS),
-                    **dict.fromkeys(("mutation_seconds", "verification_seconds"), _NUMBERS),
+                    **dict.fromkeys(("mutation_seconds", "verification_seconds"), _QUANTILES),
                 },
             )
         ),

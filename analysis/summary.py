@@ -13,7 +13,7 @@ from typing import Any
 from analysis import faults, loads, replicas
 from analysis.accounting import account, admitted, objections
 from analysis.components import Component
-from analysis.figures import Missing, by_status, cpu, memory, quantiles, read_histogram, whole
+from analysis.figures import Missing, by_status, cpu, memory, quantiles, whole
 from analysis.formats import figure_text
 from analysis.percentiles import distribution
 from analysis.records import AFTERWARDS, Record, Records, read
@@ -258,15 +258,25 @@ def _control_plane(records: Records, missing: Missing) -> Record:
         return {**dict.fromkeys(webhooks, 0), **{name: whole(count) for name, count in counts.items()}}
 
     return {
-        "api_request_seconds": missing.group(
+        "api_request_seconds": quantiles(
             "control_plane.api_request_seconds",
-            ("p99",),
-            lambda: {"p99": read_histogram("p99", apiserver.histogram(metrics.APISERVER_REQUEST, _answered_at_once))},
+            apiserver,
+            metrics.APISERVER_REQUEST,
+            missing,
+            keys=("p99",),
+            keep=_answered_at_once,
         ),
         "webhook_fail_open": missing.figure("control_plane.webhook_fail_open", total(metrics.APISERVER_FAIL_OPEN)),
         "fail_open_by_webhook": missing.figure("control_plane.fail_open_by_webhook", by_webhook),
         "webhook_rejections": missing.figure("control_plane.webhook_rejections", total(metrics.APISERVER_REJECTIONS)),
+        "watch": missing.given(
+            "control_plane.watch", records.run.get("watch"), ("relists", "interruptions"), _unwatched(records)
+        ),
     }
+
+
+def _unwatched(records: Records) -> str:
+    return AFTERWARDS if records.run.get("collected_afterwards") else "The run has no record of it."
 
 
 def _answered_at_once(labels: Mapping[str, str]) -> bool:
@@ -331,6 +341,11 @@ def _harness(records: Records, missing: Missing) -> Record:
             raise CollectError("The harness did not record its CPU time in the window.")
         return float(spent / ((window.end - window.start) * cores))
 
+    jumps = records.run.get("clock_jumps")
+    if jumps is None:
+        missing["harness.clock_jump_seconds"] = _unwatched(records)
+    greatest = None if jumps is None else max((abs(jump["seconds"]) for jump in jumps), default=0.0)
+    entries["clock_jump_seconds"] = greatest
     return {**entries, "share_of_machine_cpu": missing.figure("harness.share_of_machine_cpu", share)}
 
 
@@ -344,6 +359,12 @@ def _reasons(records: Records, summary: Summary) -> list[str]:
         reasons.append("The deadline passed before every pod's outcome was known.")
     if records.window is None:
         reasons.append("No load was sent, so nothing was measured.")
+    for jump in run.get("clock_jumps") or ():
+        way = "forward" if jump["seconds"] > 0 else "back"
+        reasons.append(
+            f"The clock of this machine jumped {way} by {abs(jump['seconds']):.3g} s during the run: no time that "
+            "spans the jump is right. Stop what sets the clock, or keep the machine awake, and run again."
+        )
     reasons += objections(records, summary)
     for row in summary["thresholds"]:
         if not row["ok"]:

@@ -186,6 +186,8 @@ class Watcher:
     def __init__(self, cluster: Cluster, path: str, params: Mapping[str, str]) -> None:
         self.relists = 0
         """How often the watch had to start again from a LIST."""
+        self.interruptions = 0
+        """How often it, or a LIST, was refused or broke off for another reason, and was gone on with."""
         self._cluster = cluster
         self._path = path
         self._params = params
@@ -216,7 +218,9 @@ class Watcher:
                 if code == GONE:
                     version = None
                     self.relists += 1
-                elif code is not None and code != TOO_MANY_REQUESTS and code < 500:
+                else:
+                    self.interruptions += 1
+                if code is not None and code != GONE and code != TOO_MANY_REQUESTS and code < 500:
                     raise ApiError(
                         f"The API server refuses the watch of {self._path} with {code}: {brief(error)}.", code
                     ) from error

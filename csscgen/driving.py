@@ -91,6 +91,10 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
         finally:
             with run.shielded():
                 run.harness = usage.figures()
+                before_it = run.watch or {}
+                seen = {"relists": observer.relists, "interruptions": observer.interruptions}
+                run.watch = {key: count + before_it.get(key, 0) for key, count in seen.items()}
+                run.clock_jumps = [*(run.clock_jumps or ()), *observer.clock.record()]
                 if replicas := observer.replicas:
                     run.unscraped.update(replicas.unscraped({*scraper.latest, *scraper.names}))
                     run.versions.update(replicas.versions())

@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
+from csscgen.clocks import Clock
 from csscgen.cluster import Cluster, Watcher
 from csscgen.replicas import Component, Replicas
 from csscgen.scraping import Scraper, Target
@@ -49,7 +50,10 @@ class Observer:
         self.tracker = tracker or Tracker(plan)
         self.scraper = scraper
         self.replicas = replicas
+        self.clock = Clock()
         self.relists = 0
+        self.interruptions = 0
+        """How often the watches began again from a LIST, and how often one broke off."""
         self._plan = plan
         self._kubeconfig = kubeconfig
         self._stopping = asyncio.Event()
@@ -130,6 +134,7 @@ class Observer:
             found = self._follow_replicas(cluster)
             watching += found.values()
             scraping = asyncio.create_task(self._scrape(list(found), scraped))
+            ticking = asyncio.create_task(self.clock.follow())
             try:
                 beginnings = [watcher.listed.wait() for watcher in watchers] + [scraped.wait()]
                 beginning = asyncio.gather(*beginnings)
@@ -144,11 +149,14 @@ class Observer:
                         task.result()
             finally:
                 self._stopping.set()
-                for task in watching:
+                for task in (ticking, *watching):
                     task.cancel()
                 beginning.cancel()
-                await asyncio.gather(beginning, scraping, *watching, return_exceptions=True)
-                self.relists = sum(watcher.relists for watcher in watchers)
+                await asyncio.gather(beginning, ticking, scraping, *watching, return_exceptions=True)
+                self.clock.read()
+                every = [*watchers, *found]
+                self.relists = sum(watcher.relists for watcher in every)
+                self.interruptions = sum(watcher.interruptions for watcher in every)
 
     def _follow_replicas(self, cluster: Cluster) -> dict[Watcher, asyncio.Task[None]]:
         """Starts to follow the pods of Ratify and Gatekeeper, if there are such; what is found becomes a target."""

@@ -83,6 +83,10 @@ class Run:
     """Version and nodes of a cluster that was found, and not made of processes of this machine."""
     unscraped: dict[str, str] = field(default_factory=dict)
     """Why a component was not scraped at all."""
+    watch: dict[str, int] | None = None
+    """How often the watches of the cluster began anew from a LIST (``relists``) or broke off (``interruptions``)."""
+    clock_jumps: list[dict[str, float]] | None = None
+    """Steps of the wall clock while the run was watched; None if nobody looked."""
     collected_afterwards: bool = False
     """Whether the record was made after the fact: nobody watched the load."""
 

@@ -56,6 +56,8 @@ def test_verification_is_read_in_both_spellings_and_summed_over_replicas(folder,
     ratify = summarize(known_run(folder, spelling))["ratify"]
     assert ratify["verification_requests"] == 10
     # 8 of 10 in (0, 10] ms, 2 in (10, 100] ms: p50 is 5/8 of the first bucket, p95 is 1.5/2 into the second.
+    # A quantile is at most so far off as its bucket's further bound is from it.
+    assert ratify["verification_seconds"].pop("error") == pytest.approx({"p50": 0.00625, "p95": 0.0675, "p99": 0.0855})
     assert ratify["verification_seconds"] == pytest.approx(
         {"p50": 0.00625, "p95": 0.0775, "p99": 0.0955, "max_bucket": 0.1}
     )
@@ -253,3 +255,24 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 def test_a_summary_is_json(folder):
     assert orjson.loads(orjson.dumps(summarize(known_run(folder))))["run_id"] == "run-1"
+
+
+def test_a_watch_that_broke_off_or_began_anew_is_told_and_one_that_nobody_recorded_is_null(folder):
+    summary = summarize(known_run(folder, watch={"relists": 1, "interruptions": 3}))
+    assert summary["control_plane"]["watch"] == {"relists": 1, "interruptions": 3}
+    summary = summarize(known_run(folder))
+    assert summary["control_plane"]["watch"] == {"relists": None, "interruptions": None}
+    assert summary["missing"]["control_plane.watch.relists"] == "The run has no record of it."
+
+
+def test_a_clock_that_jumped_fails_the_run(folder):
+    summary = summarize(known_run(folder, clock_jumps=[{"at": 1003.0, "seconds": -4.0}]))
+    assert summary["harness"]["clock_jump_seconds"] == 4.0
+    assert summary["verdict"] == "fail"
+    assert any("jumped back by 4 s" in reason for reason in summary["verdict_reasons"])
+    summary = summarize(known_run(folder, clock_jumps=[]))
+    assert summary["harness"]["clock_jump_seconds"] == 0
+    assert not any("jumped" in reason for reason in summary["verdict_reasons"])
+    summary = summarize(known_run(folder))
+    assert summary["harness"]["clock_jump_seconds"] is None
+    assert "harness.clock_jump_seconds" in summary["missing"]

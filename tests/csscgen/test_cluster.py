@@ -174,7 +174,7 @@ async def test_a_version_that_is_too_old_is_listed_again_and_what_was_missed_is_
             await until(lambda: len(told) == 2)
             api.items[PODS] = [pod(1), pod(2)]
             await until(lambda: len(told) == 6)
-            assert watcher.relists == 1
+            assert (watcher.relists, watcher.interruptions) == (1, 0)
     assert told == [
         ("LISTED", "ratify-0-0"),
         ("LISTED", "ratify-0-1"),
