@@ -277,3 +277,12 @@ async def test_an_error_of_the_caller_is_not_taken_for_one_of_the_server():
         api.items[PODS] = [pod(0)]
         with pytest.raises(ValueError, match="a bug"):
             await asyncio.wait_for(Watcher(cluster, PODS, {}).run(fail), 5)
+
+
+@asynchronous
+async def test_a_watch_that_is_refused_for_a_while_is_counted_and_gone_on_with():
+    async with ApiServer() as api:
+        api.watches[PODS] = [status(503, "no leader"), status(429, "too many requests"), [event("ADDED", pod(0))]]
+        async with watching(api) as (watcher, told, _):
+            await until(lambda: told)
+            assert (watcher.relists, watcher.interruptions) == (0, 2)

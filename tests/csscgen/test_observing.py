@@ -72,7 +72,7 @@ def test_entering_returns_after_the_first_samples_and_leaving_after_the_last(api
         entered = time.time()
     assert len(list(scraper.scrapes)) == 2
     assert [scrape.time < entered for scrape in scraper.scrapes] == [True, False]
-    assert seen.relists == 0
+    assert (seen.relists, seen.interruptions, seen.clock.jumps) == (0, 0, [])
 
 
 def test_denials_are_given_up_after_the_quiet_time(api: ApiServer):
