@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from analysis.expositions import parse_labels
@@ -114,7 +114,7 @@ class Component:
         Raises CollectError if unknown.
         """
         found = [self._enclosed(CPU_SECONDS, target) for target in self._targets()]
-        rates = _summed([each._replace(points=_rates(each.points)) for each in found], at_or_after=True)
+        rates = _summed([each._replace(points=_rates(each)) for each in found], at_or_after=True)
         if not rates:
             raise CollectError(f"{self.name} was scraped only once in the window.")
         return rates
@@ -124,9 +124,9 @@ class Component:
         window = self._source()[1]
         total = 0.0
         for target in self._targets():
-            points, came, left = self._enclosed(CPU_SECONDS, target)
+            points, came, left, fresh = self._enclosed(CPU_SECONDS, target)
             span = points[-1][0] - points[0][0]
-            total += sum(_growths(points)) / (max(span, window.end - window.start) if came or left else span)
+            total += sum(_growths(points, fresh)) / (max(span, window.end - window.start) if came or left else span)
         return total
 
     def latencies(self, metric: Metric) -> list[tuple[float, Histogram]]:
@@ -141,7 +141,8 @@ class Component:
         for target in targets:
             bracket = samples.bracket(target, window)
             scrapes = bracket.scrapes
-            for time, observed in over_time(samples, metric, target, came=bracket.came):
+            restarts = bracket.restarts or ()
+            for time, observed in over_time(samples, metric, target, came=bracket.came, restarts=restarts):
                 if scrapes[0] < time <= scrapes[-1] or (bracket.came and time == scrapes[0]):
                     end = _nearest(ends[1:], time)
                     found[end] = found[end].merge(observed)
@@ -164,7 +165,8 @@ class Component:
                     if bracket.came or points[0][0] != bracket.scrapes[0]:
                         points.insert(0, (bracket.scrapes[0], 0.0))
                     by_time = growths[parse_labels(one.labels).get(label, "")]
-                    for (time, _), grown in zip(points[1:], _growths(points), strict=True):
+                    fresh = bracket.restarts or ()
+                    for (time, _), grown in zip(points[1:], _growths(points, fresh), strict=True):
                         by_time[_nearest(instants, time)] += grown
         return {value: _accumulated(instants, by_time) for value, by_time in growths.items()}
 
@@ -208,8 +210,19 @@ class Component:
                 if not whole and not ((late or first >= 0) and (early or last < len(one.times)) and (late or early)):
                     raise CollectError(f"The samples of {name} of {target} do not enclose the window.")
                 span = slice(max(first, 0), last + 1)
-                return Stretch(list(zip(one.times[span], one.values[span], strict=True)), late, early)
+                points = list(zip(one.times[span], one.values[span], strict=True))
+                return Stretch(points, late, early, self._fresh(target, points))
         raise CollectError(f"There are no samples of {' or '.join(names)} of {target}.")
+
+    def _fresh(self, target: str, points: Points) -> frozenset[float]:
+        """The instants of the points that are the first of a new process, as far as its page tells.
+
+        A process is sampled while its page does not answer too, so it may have been seen before its page was: its first
+        point is the first after its start.
+        """
+        starts = self._source()[0].starts(target, Window(points[0][0], points[-1][0]))
+        later = [time for time, _ in points[1:]]
+        return frozenset(later[place] for start in starts if (place := bisect_left(later, start)) < len(later))
 
 
 class Stretch(NamedTuple):
@@ -218,6 +231,8 @@ class Stretch(NamedTuple):
     points: Points
     came: bool = False
     left: bool = False
+    fresh: Collection[float] = frozenset()
+    """Instants of its points that are the first of a new process."""
 
 
 def _nearest(instants: Sequence[float], time: float) -> float:
@@ -226,16 +241,20 @@ def _nearest(instants: Sequence[float], time: float) -> float:
     return min(instants[max(0, after - 1) : after + 1], key=lambda instant: abs(instant - time))
 
 
-def _growths(points: Points) -> list[float]:
-    """Growth of a counter from each point to the next; one that fell started again at 0."""
+def _growths(points: Points, fresh: Collection[float]) -> list[float]:
+    """Growth of a counter from each point to the next; from 0 at one that is ``fresh``, and at one that fell.
+
+    A fall alone does not tell: by its first scrape a new process may have counted more than the old one ever did.
+    """
     return [
-        later - earlier if later >= earlier else later
-        for (_, earlier), (_, later) in zip(points, points[1:], strict=False)
+        later if time in fresh or later < earlier else later - earlier
+        for (_, earlier), (time, later) in zip(points, points[1:], strict=False)
     ]
 
 
-def _rates(points: Points) -> Points:
-    spans = zip(points, points[1:], _growths(points), strict=False)
+def _rates(replica: Stretch) -> Points:
+    points = replica.points
+    spans = zip(points, points[1:], _growths(points, replica.fresh), strict=False)
     return [(later, grown / (later - earlier)) for (earlier, _), (later, _), grown in spans if later > earlier]
 
 
@@ -253,7 +272,7 @@ def _summed(replicas: list[Stretch], *, at_or_after: bool) -> Points:
     sums = []
     for instant in sorted({time for times, _ in columns for time in times}):
         total = 0.0
-        for times, (points, came, left) in columns:
+        for times, (points, came, left, _) in columns:
             if not (came and instant < times[0]) and not (left and instant > times[-1]):
                 total += points[min(max(side(times, instant) + offset, 0), len(points) - 1)][1]
         sums.append((instant, total))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf, isnan, nan
 
@@ -148,11 +148,13 @@ def _bound(labels: Mapping[str, str], metric: Metric) -> float:
     return bound
 
 
-def over_time(samples: Samples, metric: Metric, target: str, *, came: bool = False) -> list[tuple[float, Histogram]]:
+def over_time(
+    samples: Samples, metric: Metric, target: str, *, came: bool = False, restarts: Collection[float] = ()
+) -> list[tuple[float, Histogram]]:
     """What a target observed between consecutive scrapes: (instant of the later one, observations).
 
-    A bucket that fell is that of a new process, and counts from 0. ``came`` says that the target was not there before
-    its first scrape, so that what it shows is an interval's too.
+    At a scrape of ``restarts`` a new process counts from 0, as it does where a bucket fell. ``came`` says that the
+    target was not there before its first scrape, so that what it shows is an interval's too.
     """
     times = [*([-inf] if came else []), *samples.scrapes(target)]
     values: dict[tuple[str, frozenset[tuple[str, str]]], dict[float, dict[float, float]]] = defaultdict(dict)
@@ -167,7 +169,7 @@ def over_time(samples: Samples, metric: Metric, target: str, *, came: bool = Fal
         for buckets in values.values():
             old = {le: at.get(earlier, 0.0) for le, at in buckets.items()}
             new = {le: at.get(later, 0.0) for le, at in buckets.items()}
-            fresh = any(new[le] < old[le] for le in buckets)
+            fresh = later in restarts or any(new[le] < old[le] for le in buckets)
             grown = {le: new[le] - (0.0 if fresh else old[le]) for le in buckets}
             parts.append(Histogram.from_cumulative(grown, metric.scale))
         intervals.append((later, merged(parts)))

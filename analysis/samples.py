@@ -302,7 +302,20 @@ class Samples:
         mask = pc.and_(pc.equal(self._codes["target"], owner), pc.invert(harness))
         return sorted(pc.unique(self._time.filter(mask)).to_pylist())
 
+    def starts(self, target: str, span: Window) -> list[float]:
+        """When each process began that replaced another one between the target's pages of a span, as far as they tell.
+
+        Never before the last page of the one that it replaced.
+        """
+        pages = [time for time in self.scrapes(target) if span.start <= time <= span.end]
+        return [start for _, start in self._replaced(target, pages) or ()]
+
     def _restarts(self, target: str, scrapes: Sequence[float]) -> list[float] | None:
+        replaced = self._replaced(target, scrapes)
+        return None if replaced is None else [seen for seen, _ in replaced]
+
+    def _replaced(self, target: str, scrapes: Sequence[float]) -> list[tuple[float, float]] | None:
+        """The instants at which a new process was first seen, with its start; None if the target does not tell."""
         found = self.series(START_TIME, target, scrapes)
         if not found:
             return None
@@ -310,7 +323,7 @@ class Samples:
         if _alternates(starts.values):
             raise CollectError(f"{target} is several processes behind one address, whose counters cannot be compared.")
         return [
-            later
+            (later, max(new, earlier))
             for (earlier, old), (later, new) in _pairs(starts)
             if new > old + 0.5 and new >= earlier - _CLOCK_SLACK
         ]

@@ -66,3 +66,25 @@ def test_a_component_that_was_not_scraped_has_no_figures(ratify, tmp_path):
     for question in (other.memory, other.cpu, other.restarts, lambda: other.histogram(RATIFY_VERIFICATION)):
         with pytest.raises(CollectError, match="No target gatekeeper was scraped"):
             question()
+
+
+def test_the_cpu_of_a_new_process_counts_from_its_start_though_it_is_above_what_the_old_one_had(tmp_path):
+    """And it is known while the page does not answer: the process is sampled then too."""
+    start = sample("process_start_time_seconds", 900.0)
+    anew = sample("process_start_time_seconds", 1004.2)
+
+    def cpu(seconds: float, up: bool = True) -> list:
+        return [sample("csscgen_process_cpu_seconds_total", seconds), sample("up", up)]
+
+    pages = [
+        (999.0, [start, *cpu(2.0)]),
+        (1003.0, [start, *cpu(2.0)]),
+        (1005.0, cpu(4.0, up=False)),
+        (1007.0, [anew, *cpu(5.0)]),
+        (1009.0, [anew, *cpu(5.0)]),
+        (1011.0, cpu(5.0, up=False)),
+    ]
+    write_metrics(tmp_path, [(time, "ratify-0", page) for time, page in pages])
+    ratify = Component("ratify", Samples.read(tmp_path / "metrics.parquet"), Window(1000.0, 1010.0))
+    assert ratify.cpu() == [(1003.0, 0.0), (1005.0, 2.0), (1007.0, 0.5), (1009.0, 0.0), (1011.0, 0.0)]
+    assert ratify.mean_cpu() == 5.0 / 12

@@ -1,0 +1,1 @@
+"""Known answers: every figure of a summary against what is known to have happened."""
