@@ -29,7 +29,8 @@ COMMANDS = {
     "load": "Send a stack's load and record what becomes of it.",
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",
-    "runs": "List the runs that there are, and compare them.",
+    "runs": "List the runs that there are, and show them side by side.",
+    "compare": "Tell what got better or worse from the runs BASE to the runs NEW.",
     "doctor": "Show what runs, and what is left of commands that are gone.",
     "tools": "Find or build the real binaries of a local stack.",
 }

@@ -14,7 +14,7 @@ from csscgen.commands.printing import table
 
 @click.group()
 def command() -> None:
-    """List the runs that there are, and compare them.
+    """List the runs that there are, and show them side by side.
 
     \b
     Example:

@@ -1,0 +1,150 @@
+"""Which figures differ between two sides of runs, by more than equal runs do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from math import comb, isfinite
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple, cast
+
+import yaml
+
+from analysis.comparing import statistics
+from analysis.comparing.rows import Comparison, Direction, Row, Verdict
+from analysis.records import read_summary
+from workloads.errors import CollectError, UsageError, named
+
+LEVEL = 0.05
+"""The share of comparisons of equal sides in which any tested figure may be called different."""
+
+
+class Figure(NamedTuple):
+    """How a figure is compared: exact, tested or shown. The tolerance is a share of the base."""
+
+    unit: str
+    direction: Direction
+    how: str
+    tolerance: float = 0.0
+
+
+@cache
+def known() -> Mapping[str, Figure]:
+    """The figures that are compared, by path in summary.json."""
+    entries = yaml.safe_load(Path(__file__).with_name("figures.yaml").read_text())
+    return {metric: Figure(**entry) for metric, entry in entries.items()}
+
+
+def compare(
+    base: Sequence[Path], new: Sequence[Path], tolerances: Mapping[str, float], *, force: bool = False
+) -> Comparison:
+    """Compares the runs in folders. Tolerances, shares of the base, replace those of figures.yaml.
+
+    Raises CollectError where a run has no summary, and UsageError where a run stands on both sides, a tolerance is for
+    a figure that is not tested, or, without ``force``, the scenarios differ.
+    """
+    if {folder.resolve() for folder in base} & {folder.resolve() for folder in new}:
+        raise UsageError("A run stands on both sides: a run cannot be compared with itself. Name other runs.")
+    tested = [metric for metric, figure in known().items() if figure.how == "tested"]
+    for metric in tolerances:
+        if metric not in tested:
+            raise UsageError(f"{named(metric)} takes no tolerance. These do: {', '.join(tested)}.")
+    sides = [_summary(folder) for folder in base], [_summary(folder) for folder in new]
+    differing = _differing(*sides)
+    if differing and not force:
+        raise UsageError(f"The runs differ in {', '.join(differing)}: --force compares them nevertheless.")
+    said = [f"The runs differ in {', '.join(differing)}."] if differing else []
+    rows = tuple(_row(metric, known()[metric], *sides, tolerances.get(metric)) for metric in known())
+    said += [f"{row.metric} is worse: {row.reason}" for row in rows if row.verdict == "worse"]
+    return Comparison(rows, tuple(said))
+
+
+def _summary(folder: Path) -> Mapping[str, Any]:
+    summary = read_summary(folder)
+    if not summary:
+        raise CollectError(f"{folder} has no summary.json that can be read. `csscgen report {folder}` makes it anew.")
+    return summary
+
+
+def _differing(base: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What of the family and scenario is not the same in all runs."""
+    runs = [_scenario(summary) for summary in (*base, *new)]
+    return sorted({key for run in runs for key in run.keys() | runs[0].keys() if run.get(key) != runs[0].get(key)})
+
+
+def _scenario(summary: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: summary.get(key) for key in ("family", "platform")}
+    for subject in ("scenario", "caches"):
+        inner = summary.get(subject)
+        found |= {f"{subject}.{key}": value for key, value in inner.items()} if isinstance(inner, dict) else {}
+    return found
+
+
+def _value(summary: Mapping[str, Any], metric: str) -> float | None:
+    """A figure of a summary; None if it is missing or no finite number."""
+    found: Any = summary
+    for key in metric.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    number = isinstance(found, int | float) and not isinstance(found, bool) and isfinite(found)
+    return float(found) if number else None
+
+
+def _row(
+    metric: str,
+    figure: Figure,
+    base: Sequence[Mapping[str, Any]],
+    new: Sequence[Mapping[str, Any]],
+    tolerance: float | None,
+) -> Row:
+    before, after = ([_value(summary, metric) for summary in side] for side in (base, new))
+    one = [value for value in before if value is not None]
+    two = [value for value in after if value is not None]
+    lacking = len(before) + len(after) - len(one) - len(two)
+    left, right = (_standing(figure, side) if side else None for side in (one, two))
+    change = (right - left) / abs(left) if left and right is not None else None
+
+    def row(verdict: Verdict, reason: str, p: float | None = None, span: tuple[float, float] | None = None) -> Row:
+        return Row(metric, figure.unit, figure.direction, left, right, change, span, p, verdict, reason)
+
+    if left is None or right is None or lacking:
+        return row("unknown", f"{lacking} of {len(before) + len(after)} runs have no such figure.")
+    if figure.how == "shown":
+        return row("unknown", "It is shown, and not judged: equal runs differ in it too much.")
+    if figure.how == "exact":
+        reason = f"the worst run had {left:g} in the base, and has {right:g}."
+        return row(_towards(figure, right - left), reason)
+    if change is None:
+        return row("unknown", "The base is zero, of which nothing is a share.")
+    allowed = figure.tolerance if tolerance is None else tolerance
+    p = statistics.mann_whitney(one, two)
+    low, high = statistics.interval(one, two)
+    span = low / abs(left), high / abs(left)
+    return row(*_tested(figure, change, allowed, p, span, (len(one), len(two))), p, span)
+
+
+def _standing(figure: Figure, values: Sequence[float]) -> float:
+    """What stands for a side: the worst run of a figure compared exactly, else the median."""
+    if figure.how != "exact":
+        return median(values)
+    return min(values) if figure.direction == "higher" else max(values)
+
+
+def _tested(
+    figure: Figure, change: float, allowed: float, p: float, span: tuple[float, float], runs: tuple[int, int]
+) -> tuple[Verdict, str]:
+    tests = sum(other.how == "tested" for other in known().values())
+    # Bonferroni: with the level shared out, the chance that any test errs is at most the level.
+    if 2 / comb(sum(runs), runs[0]) * tests > LEVEL:
+        return "unknown", f"{runs[0]} and {runs[1]} runs are too few to tell a change from chance: take 5 on each side."
+    if abs(change) > allowed and p * tests <= LEVEL and not span[0] <= 0 <= span[1]:
+        return _towards(figure, change), f"{change:+.1%}, beyond chance and beyond {allowed:.1%}."
+    if -allowed <= span[0] and span[1] <= allowed:
+        return "same", f"the interval is within {allowed:.1%}."
+    return "unknown", f"{change:+.1%}, which may be chance: more runs can tell."
+
+
+def _towards(figure: Figure, difference: float) -> Verdict:
+    if difference == 0 or figure.direction == "none":
+        return "same"
+    return cast(Verdict, "better" if (difference > 0) == (figure.direction == "higher") else "worse")

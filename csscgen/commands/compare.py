@@ -1,0 +1,78 @@
+"""csscgen compare"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from math import isfinite
+
+import click
+
+from csscgen.commands import options
+from csscgen.commands.printing import table
+
+
+@click.command()
+@click.argument("base")
+@click.argument("new")
+@click.option("--also-base", multiple=True, metavar="RUN", help="One more run of the base; repeat it for each.")
+@click.option("--also-new", multiple=True, metavar="RUN", help="One more run of the new side; repeat it for each.")
+@click.option("--tolerance", "given", multiple=True, metavar="FIGURE=PERCENT", help="What a figure may change by.")
+@click.option("--force", is_flag=True, help="Compare runs of different scenarios too.")
+@options.as_json
+def command(
+    base: str,
+    new: str,
+    also_base: tuple[str, ...],
+    also_new: tuple[str, ...],
+    given: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Tell what got better or worse from the runs BASE to the runs NEW.
+
+    Counts such as denied or unverified pods are compared exactly, with one run on a side too. Times, memory and CPU are
+    judged with 5 runs or more on each side; with fewer they are shown, and their verdict is unknown. The exit code is 3
+    if anything is worse.
+
+    \b
+    Example:
+      csscgen compare local-S-20260102-101500-9f3c local-S-20260109-090000-11aa
+    """
+    from analysis.comparing import compare
+    from csscgen import runs
+    from csscgen.stackfiles import project_root
+    from workloads.errors import ThresholdError
+
+    root = project_root()
+    sides = [[runs.find(root, name) for name in names] for names in ((base, *also_base), (new, *also_new))]
+    found = compare(*sides, dict(_tolerance(entry) for entry in given), force=force)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        rows = [
+            asdict(row)
+            | {
+                "base": None if row.base is None else f"{row.base:,.6g}",
+                "new": None if row.new is None else f"{row.new:,.6g}",
+                "change": None if row.change is None else f"{row.change:+.1%}",
+                "p": None if row.p_value is None else f"{row.p_value:.3g}",
+            }
+            for row in found.rows
+        ]
+        table(rows, ["metric", "unit", "base", "new", "change", "p", "verdict", "reason"], as_json=False)
+    if found.worse:
+        raise ThresholdError(" ".join(found.reasons))
+    for reason in found.reasons:
+        click.echo(reason, err=True)
+
+
+def _tolerance(entry: str) -> tuple[str, float]:
+    metric, _, percent = entry.partition("=")
+    try:
+        share = float(percent.removesuffix("%")) / 100
+    except ValueError:
+        share = -1
+    if not isfinite(share) or share < 0:
+        raise click.UsageError(f"--tolerance {entry!r} is not a figure, = and a percentage such as 10.")
+    return metric, share

@@ -1,0 +1,96 @@
+"""Which figures of two sides of runs are called different."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from analysis.comparing import Comparison, compare
+from analysis.comparing.statistics import mann_whitney
+from workloads.errors import CollectError, UsageError
+
+P50 = "ratify.verification_seconds.p50"
+
+
+def side(folder: Path, name: str, seconds: list[Any], **pods: Any) -> list[Path]:
+    folders = []
+    for number, value in enumerate(seconds):
+        run = folder / f"{name}-{number}"
+        run.mkdir(parents=True)
+        summary = {
+            "run_id": run.name,
+            "verdict": "pass",
+            "family": "ratify",
+            "scenario": {"replicas": 5},
+            "pods": {"denied": 0, **pods},
+            "ratify": {"verification_seconds": {"p50": value}},
+        }
+        (run / "summary.json").write_text(json.dumps(summary))
+        folders.append(run)
+    return folders
+
+
+def verdict(comparison: Comparison, metric: str = P50) -> str:
+    return next(row.verdict for row in comparison.rows if row.metric == metric)
+
+
+def test_the_p_of_complete_separation_and_of_ties() -> None:
+    assert mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(2 / 252)
+    assert mann_whitney([1, 1], [1, 1]) == 1
+    assert mann_whitney([1.0] * 20, [1.0] * 20) == 1
+    assert mann_whitney(range(20), range(20, 40)) < 1e-6  # type: ignore[arg-type]
+
+
+def test_equal_sides_are_called_different_in_at_most_one_of_twenty_and_ten_percent_is_found(tmp_path: Path) -> None:
+    draw = Random(7)
+    different = found = 0
+    for turn in range(40):
+        a, b, slow = ([draw.gauss(mean, 0.001) for _ in range(5)] for mean in (0.1, 0.1, 0.11))
+        base = side(tmp_path, f"a{turn}", a)
+        different += verdict(compare(base, side(tmp_path, f"b{turn}", b), {})) in ("better", "worse")
+        found += verdict(compare(base, side(tmp_path, f"s{turn}", slow), {})) == "worse"
+    assert different <= 2
+    assert found >= 38
+
+
+def test_one_run_tells_counts_and_no_times(tmp_path: Path) -> None:
+    found = compare(side(tmp_path, "a", [0.1]), side(tmp_path, "b", [0.2], denied=1), {})
+    assert verdict(found) == "unknown"
+    assert [row.metric for row in found.worse] == ["pods.denied"]
+
+
+def test_a_tolerance_that_is_not_passed(tmp_path: Path) -> None:
+    base, new = side(tmp_path, "a", [0.1] * 5), side(tmp_path, "b", [0.11] * 5)
+    assert verdict(compare(base, new, {})) == "worse"
+    assert verdict(compare(base, new, {P50: 0.2})) == "same"
+    with pytest.raises(UsageError, match="takes no tolerance"):
+        compare(base, new, {"pods.denied": 0.1})
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "x", True, [1]])
+def test_a_figure_that_is_none_is_unknown(tmp_path: Path, value: Any) -> None:
+    good = side(tmp_path, "a", [0.1] * 5)
+    broken = side(tmp_path, "b", [0.2] * 4 + [value])
+    try:
+        found = compare(good, broken, {})
+    except CollectError:
+        return
+    assert verdict(found) == "unknown"
+
+
+def test_other_scenarios_and_the_same_run_are_refused(tmp_path: Path) -> None:
+    base, new = side(tmp_path, "a", [0.1]), side(tmp_path, "b", [0.1])
+    summary = json.loads((new[0] / "summary.json").read_text())
+    (new[0] / "summary.json").write_text(json.dumps(summary | {"scenario": {"replicas": 6}}))
+    with pytest.raises(UsageError, match=r"scenario\.replicas"):
+        compare(base, new, {})
+    assert "scenario.replicas" in compare(base, new, {}, force=True).reasons[0]
+    with pytest.raises(UsageError, match="both sides"):
+        compare(base, base, {})
+    (new[0] / "summary.json").write_text("{")
+    with pytest.raises(CollectError, match=r"summary\.json"):
+        compare(base, new, {})
