@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import click
+
 from csscgen.context import Context
+from csscgen.planning.memory import memory
 from csscgen.stackfiles import Stack
 from infra.local.sockets import is_free, owner
 from infra.settings import charts
@@ -15,6 +18,7 @@ from workloads.errors import UsageError
 def check(context: Context) -> None:
     """Refuses what cannot work, before anything is touched. Raises UsageError."""
     stack = context.stack
+    _refuse_for_memory(stack)
     if context.engine.name != "cli":
         _refuse_for_embedded(stack)
     for each in filter(None, (stack.shared, stack)):
@@ -35,6 +39,16 @@ def check(context: Context) -> None:
                 f"Stack {name} is up already, made with {made}, and what is asked for differs. Take it as it is, or "
                 f"{otherwise}."
             )
+
+
+def _refuse_for_memory(stack: Stack) -> None:
+    """Refuses a run that this machine cannot hold, and tells of one that it may not. Raises UsageError."""
+    found = memory(stack.settings)
+    if found is None or found.sentence is None:
+        return
+    if found.needed > found.total:
+        raise UsageError(f"Stack {stack.name} is too large for this machine: scenario.replicas: {found.sentence}")
+    click.echo(f"Warning: scenario.replicas: {found.sentence}", err=True)
 
 
 def _refuse_for_embedded(stack: Stack) -> None:

@@ -141,6 +141,9 @@ def _verifying(planned: Planned, settings: Settings) -> Iterator[Finding]:
 
 
 def _scale(planned: Planned, settings: Settings) -> Iterator[Finding]:
+    found = planned.memory
+    if found and found.needed <= found.total and found.sentence:
+        yield Finding("scenario.replicas", found.sentence)
     for row in planned.thresholds:
         if row.exceeded:
             yield Finding(row.key, _beyond(row))

@@ -118,7 +118,8 @@ class Model:
     arm_writes: int
 
 
-def _read(name: str) -> Any:
+def read(name: str) -> Any:
+    """The content of a file beside this module."""
     import yaml
 
     return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
@@ -126,7 +127,7 @@ def _read(name: str) -> Any:
 
 @cache
 def limits() -> Limits:
-    content = _read("limits.yaml")
+    content = read("limits.yaml")
     return Limits(
         as_of=str(content["as_of"]),
         aks=Aks(**content["aks"]),
@@ -138,19 +139,19 @@ def limits() -> Limits:
 
 @cache
 def prices() -> Prices:
-    content = _read("prices.yaml")
+    content = read("prices.yaml")
     return Prices(**{**content, "as_of": str(content["as_of"])})
 
 
 @cache
 def model() -> Model:
-    content = _read("model.yaml")
+    content = read("model.yaml")
     return Model(**content["measured"], **content["guessed"])
 
 
 @cache
 def _series() -> Mapping[str, Mapping[str, Any]]:
-    series: Mapping[str, Mapping[str, Any]] = _read("machines.yaml")["series"]
+    series: Mapping[str, Mapping[str, Any]] = read("machines.yaml")["series"]
     return series
 
 

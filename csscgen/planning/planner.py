@@ -11,6 +11,7 @@ from csscgen.planning.abilities import abilities, pushers
 from csscgen.planning.bodies import Bodies
 from csscgen.planning.cautions import warnings
 from csscgen.planning.data import machine, model
+from csscgen.planning.memory import memory
 from csscgen.planning.objects import Nodes, nodes, objects
 from csscgen.planning.plans import MODELLED, PUBLISHED, Asked, Planned
 from csscgen.planning.problems import problems
@@ -61,6 +62,7 @@ def plan(stack: str, settings: Settings, shared: Settings | None, cores: int | N
         signing_seconds=pace.signing_seconds(prepared),
         thresholds=tuple(scalability.thresholds(settings, made, placed)),
         etcd_bytes=scalability.etcd_bytes(settings, made),
+        memory=memory(settings),
     )
     planned = replace(planned, api=scalability.api_load(made, placed, planned.run_seconds))
     if in_azure:

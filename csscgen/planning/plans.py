@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from csscgen.planning import azure, scalability
+from csscgen.planning.memory import Memory
 from csscgen.planning.objects import Nodes, Objects
 from csscgen.planning.pulls import Pulls
 from csscgen.planning.requests import Login, Requests, Verifications
@@ -63,6 +64,8 @@ class Planned:
     thresholds: tuple[scalability.Threshold, ...] = ()
     api: scalability.ApiLoad | None = None
     etcd_bytes: int | None = None
+    memory: Memory | None = None
+    """Of this machine, for a local stack."""
     quotas: tuple[azure.Quota, ...] = ()
     throttles: azure.Throttles | None = None
     cost: azure.Cost | None = None

@@ -31,6 +31,9 @@ def problems(planned: Planned, settings: Settings, shared: Settings) -> Iterator
             )
     if planned.nodes and settings.platform == "azure":
         yield from _aks(planned, settings)
+    found = planned.memory
+    if found and found.needed > found.total and found.sentence:
+        yield Finding("scenario.replicas", found.sentence)
 
 
 def _too_slow(serving: Serving, settings: Settings, shared: Settings) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ def render(planned: Planned) -> str:
     lines += _findings("Warning", planned.warnings)
     if planned.problems or planned.warnings:
         lines.append("")
-    for part in (_cluster, _registry, _seeding, _azure, _control_plane, _cost):
+    for part in (_cluster, _registry, _seeding, _azure, _control_plane, _memory, _cost):
         if told := part(planned):
             lines += [*told, ""]
     lines += wrap(f"Limits as of {limits().as_of}. What is published, measured, guessed: docs/planning.md.", WIDTH)
@@ -178,6 +178,20 @@ def _control_plane(planned: Planned) -> list[str]:
         kept = f"about {amount(planned.etcd_bytes / 1e6)} MB of pods and events between two compactions"
         lines += _row("etcd", [kept, f"{limits().etcd_bytes / 1e9:.0f} GB at most"])
     return lines
+
+
+def _memory(planned: Planned) -> list[str]:
+    found = planned.memory
+    if found is None:
+        return []
+    largest = sorted(found.by_process.items(), key=lambda each: -each[1])[:4]
+    figures = [
+        f"about {size(found.needed)} of {size(found.total)}",
+        f"{size(found.available)} free now",
+        *(f"{name} {size(count)}" for name, count in largest),
+        *([f"a guess: {', '.join(found.guessed)}"] if found.guessed else []),
+    ]
+    return _row("Memory here", figures)
 
 
 def _cost(planned: Planned) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,3 +103,19 @@ def test_what_is_null_may_be_left_out_of_the_outputs(there: World):
     regions = [{k: v for k, v in region.items() if v is not None} for region in whole["registry"]["regions"]]
     there.engine.there[SHARED] = {"declared": {**whole, "registry": {**whole["registry"], "regions": regions}}}
     check(there.context())
+
+
+@pytest.mark.parametrize(("total", "refused"), [(10**9, True), (10**12, False)])
+def test_a_run_that_needs_more_memory_than_there_is_is_refused_and_one_that_may_is_told_of(
+    there: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], total: int, refused: bool
+):
+    machine = SimpleNamespace(total=total, available=10**9)
+    monkeypatch.setattr("csscgen.planning.memory.psutil.virtual_memory", lambda: machine)
+    context = there.context("scenario.size=XL")
+    if refused:
+        with pytest.raises(UsageError, match="too large for this machine: scenario.replicas: the run takes about"):
+            check(context)
+    else:
+        check(context)
+        assert "Warning: scenario.replicas: the run takes about" in capsys.readouterr().err
+    assert there.engine.calls == []

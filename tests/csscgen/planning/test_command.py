@@ -24,6 +24,7 @@ STACKS = stack_names(ROOT)
 NODES = {"S": 11, "M": 62, "L": 307, "XL": 702}
 AZURE = {f"perf-{size}{kind}": nodes for size, nodes in NODES.items() for kind in ("", "-jobs", "-ha", "-jobs-ha")}
 """Nodes of the published test by stack."""
+LOCAL = {f"local-{size}{kind}": nodes for size, nodes in NODES.items() for kind in ("", "-jobs")}
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_there_are_stacks_of_every_platform():
-    assert {"local-S", "local-shared", "local-smoke", "shared", *AZURE} <= set(STACKS)
+    assert {"local-shared", "local-smoke", "shared", *AZURE, *LOCAL} <= set(STACKS)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -65,6 +66,15 @@ def test_the_stacks_of_the_published_test_have_its_nodes(stack: str):
     assert planned.cost and planned.cost.run_usd and planned.quotas
 
 
+@pytest.mark.parametrize("stack", LOCAL)
+def test_the_stacks_of_this_machine_have_its_nodes_too_and_time_for_them(stack: str):
+    found = read(ROOT, stack)
+    assert found.shared is not None
+    planned = plan(stack, found.settings, found.shared.settings, 2)
+    assert planned.nodes and planned.nodes.total == LOCAL[stack]
+    assert planned.run_seconds * 2 < found.settings.load.deadlineSeconds
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_json_has_the_same_keys_for_every_stack(alone: Path, capsys: pytest.CaptureFixture[str], stack: str):
     code, out, err = csscgen(capsys, "plan", "--stack", stack, "--json")
@@ -72,7 +82,7 @@ def test_json_has_the_same_keys_for_every_stack(alone: Path, capsys: pytest.Capt
     assert (code, err) == (0, "")
     assert list(document) == [
         *("stack", "platform", "registries", "shared_usd_per_day", "objects", "nodes", "asked", "served"),
-        *("seeding", "seeded", "thresholds", "api", "etcd_bytes", "quotas", "throttles", "cost"),
+        *("seeding", "seeded", "thresholds", "api", "etcd_bytes", "memory", "quotas", "throttles", "cost"),
         *("problems", "warnings", "verdict", "expected_seconds"),
     ]
     assert document["verdict"] in ("works", "warnings")
