@@ -7,7 +7,7 @@ from functools import cache
 from math import comb, isfinite
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -147,4 +147,4 @@ def _tested(
 def _towards(figure: Figure, difference: float) -> Verdict:
     if difference == 0 or figure.direction == "none":
         return "same"
-    return cast(Verdict, "better" if (difference > 0) == (figure.direction == "higher") else "worse")
+    return "better" if (difference > 0) == (figure.direction == "higher") else "worse"

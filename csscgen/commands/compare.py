@@ -45,8 +45,8 @@ def command(
     from workloads.errors import ThresholdError
 
     root = project_root()
-    sides = [[runs.find(root, name) for name in names] for names in ((base, *also_base), (new, *also_new))]
-    found = compare(*sides, dict(_tolerance(entry) for entry in given), force=force)
+    one, two = ([runs.find(root, name) for name in names] for names in ((base, *also_base), (new, *also_new)))
+    found = compare(one, two, dict(_tolerance(entry) for entry in given), force=force)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     else:
