@@ -107,6 +107,8 @@ def _row(
     def row(verdict: Verdict, reason: str, p: float | None = None, span: tuple[float, float] | None = None) -> Row:
         return Row(metric, figure.unit, figure.direction, left, right, change, span, p, verdict, reason)
 
+    if figure.how == "exact" and len(one) == len(before) and len(two) < len(after):  # else a gate would be passed
+        return row("worse", f"{len(after) - len(two)} of {len(after)} runs have no such figure, and the base has it.")
     if left is None or right is None or lacking:
         return row("unknown", f"{lacking} of {len(before) + len(after)} runs have no such figure.")
     if figure.how == "shown":

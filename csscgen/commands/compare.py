@@ -13,27 +13,23 @@ from csscgen.commands.printing import table
 
 
 @click.command()
-@click.argument("base")
-@click.argument("new")
-@click.option("--also-base", multiple=True, metavar="RUN", help="One more run of the base; repeat it for each.")
-@click.option("--also-new", multiple=True, metavar="RUN", help="One more run of the new side; repeat it for each.")
+@click.argument("base", metavar="BASE[,BASE]...")
+@click.argument("new", metavar="NEW[,NEW]...")
 @click.option("--tolerance", "given", multiple=True, metavar="FIGURE=PERCENT", help="What a figure may change by.")
 @click.option("--force", is_flag=True, help="Compare runs of different scenarios too.")
 @options.as_json
 def command(
     base: str,
     new: str,
-    also_base: tuple[str, ...],
-    also_new: tuple[str, ...],
     given: tuple[str, ...],
     force: bool,
     as_json: bool,
 ) -> None:
     """Tell what got better or worse from the runs BASE to the runs NEW.
 
-    Counts such as denied or unverified pods are compared exactly, with one run on a side too. Times, memory and CPU are
-    judged with 5 runs or more on each side; with fewer they are shown, and their verdict is unknown. The exit code is 3
-    if anything is worse.
+    Several runs of a side are separated by commas. Counts such as denied or unverified pods are compared exactly, with
+    one run on a side too. Times, memory and CPU are judged with 5 runs or more on each side; with fewer they are shown,
+    and their verdict is unknown. The exit code is 3 if anything is worse.
 
     \b
     Example:
@@ -45,7 +41,7 @@ def command(
     from workloads.errors import ThresholdError
 
     root = project_root()
-    one, two = ([runs.find(root, name) for name in names] for names in ((base, *also_base), (new, *also_new)))
+    one, two = ([runs.find(root, name) for name in names.split(",")] for names in (base, new))
     found = compare(one, two, dict(_tolerance(entry) for entry in given), force=force)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))

@@ -94,3 +94,14 @@ def test_other_scenarios_and_the_same_run_are_refused(tmp_path: Path) -> None:
     (new[0] / "summary.json").write_text("{")
     with pytest.raises(CollectError, match=r"summary\.json"):
         compare(base, new, {})
+
+
+def test_a_count_that_only_the_new_side_lacks_is_worse(tmp_path: Path) -> None:
+    base, new = side(tmp_path, "base", [0.1]), side(tmp_path, "new", [0.1])
+    file = new[0] / "summary.json"
+    summary = json.loads(file.read_text())
+    summary["pods"]["denied"] = None
+    file.write_text(json.dumps(summary))
+
+    assert verdict(compare(base, new, {}), "pods.denied") == "worse"
+    assert verdict(compare(new, base, {}), "pods.denied") == "unknown"
