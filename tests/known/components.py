@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 from csscgen.scraping import Scrape
 
@@ -160,13 +161,18 @@ class Within:
         index = bisect_left(bounds, value)
         return cls(value * scale, (bounds[index - 1] if index else 0.0) * scale, bounds[index] * scale)
 
+    @property
+    def error(self) -> Within:
+        """What the error of a quantile in this bucket may be: half its width in the middle, at most all of it."""
+        width = self.high - self.low
+        return Within(width, width / 2, width)
+
     def holds(self, figure: float) -> bool:
         return self.low - 1e-9 <= figure <= self.high + 1e-9
 
 
-def quantiles(ordered: list[float], bounds: tuple[float, ...], scale: float = 1.0) -> Mapping[str, Within | float]:
-    """The truth of a summary's quantiles and ``max_bucket``."""
-    found: dict[str, Within | float] = {
-        f"p{percent}": Within.bucket(ordered, percent / 100, bounds, scale) for percent in (50, 95, 99)
-    }
-    return {**found, "max_bucket": bounds[bisect_left(bounds, ordered[-1])] * scale}
+def quantiles(ordered: list[float], bounds: tuple[float, ...], scale: float = 1.0) -> Mapping[str, Any]:
+    """The truth of a summary's quantiles, their errors, and ``max_bucket``."""
+    found = {f"p{percent}": Within.bucket(ordered, percent / 100, bounds, scale) for percent in (50, 95, 99)}
+    errors = {percent: bucket.error for percent, bucket in found.items()}
+    return {**found, "error": errors, "max_bucket": bounds[bisect_left(bounds, ordered[-1])] * scale}

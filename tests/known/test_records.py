@@ -109,5 +109,5 @@ def test_the_verdict_names_what_is_wrong(runs):
     summary, _ = runs["fine"]
     assert [reason.partition(" admitted")[0] for reason in summary["verdict_reasons"]] == ["1 pod was", "2 pods were"]
     reasons = " ".join(runs["hard"][0]["verdict_reasons"])
-    for part in ("could not be copied", "deadline passed", "had to be denied", "pods.ready is 54"):
+    for part in ("could not be copied", "deadline passed", "had to be denied", "pods.ready is 54", "back by 0.5 s"):
         assert part in reasons
