@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from csscgen.artifacts.concurrency import for_each
 from csscgen.connections import Connections, LostError
 from csscgen.interruptions import run
 from csscgen.kubeconfigs import Login
@@ -191,13 +192,11 @@ class _Sender:
 
     async def _loop(self, part: Part) -> None:
         """Each worker sends its next one when its last is answered."""
-        indices = iter(part.indices)
 
-        async def worker() -> None:
-            for index in indices:
-                await self._create(part, self._items[index], None)
+        async def one(index: int) -> None:
+            await self._create(part, self._items[index], None)
 
-        await _together(worker() for _ in range(part.phase.workers or 1))
+        await for_each(part.indices, one, part.phase.workers or 1)
 
     async def _create(self, part: Part, item: Item, due: float | None) -> None:
         await self._request(part, item, CREATE, due, good=CREATE.repeated if self._again else None)
@@ -273,9 +272,3 @@ async def _until(moment: float) -> None:
     """Sleeps until ``time.monotonic()`` says ``moment``, never less: the loop's timers count whole milliseconds."""
     while (left := moment - time.monotonic()) > 0:
         await asyncio.sleep(max(left, 0.001))
-
-
-async def _together(workers: Iterator[Any]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for worker in workers:
-            group.create_task(worker)
