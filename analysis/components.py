@@ -113,7 +113,7 @@ class Component:
 
         Raises CollectError if unknown.
         """
-        found = [self._enclosed(CPU_SECONDS, target) for target in self._targets()]
+        found = [self._used(target) for target in self._targets()]
         rates = _summed([each._replace(points=_rates(each)) for each in found], at_or_after=True)
         if not rates:
             raise CollectError(f"{self.name} was scraped only once in the window.")
@@ -124,7 +124,7 @@ class Component:
         window = self._source()[1]
         total = 0.0
         for target in self._targets():
-            points, came, left, fresh = self._enclosed(CPU_SECONDS, target)
+            points, came, left, fresh = self._used(target)
             span = points[-1][0] - points[0][0]
             total += sum(_growths(points, fresh)) / (max(span, window.end - window.start) if came or left else span)
         return total
@@ -211,8 +211,13 @@ class Component:
                     raise CollectError(f"The samples of {name} of {target} do not enclose the window.")
                 span = slice(max(first, 0), last + 1)
                 points = list(zip(one.times[span], one.values[span], strict=True))
-                return Stretch(points, late, early, self._fresh(target, points))
+                return Stretch(points, late, early)
         raise CollectError(f"There are no samples of {' or '.join(names)} of {target}.")
+
+    def _used(self, target: str) -> Stretch:
+        """The CPU seconds that the target has used, with the restarts in them."""
+        used = self._enclosed(CPU_SECONDS, target)
+        return used._replace(fresh=self._fresh(target, used.points))
 
     def _fresh(self, target: str, points: Points) -> frozenset[float]:
         """The instants of the points that are the first of a new process, as far as its page tells.

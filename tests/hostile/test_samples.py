@@ -76,8 +76,10 @@ PAGES: dict[str, Absurd] = {
     "memory that is negative": Absurd(growing(MEMORY, 5, -5), (PEAK,)),
     "CPU time that is not a number": Absurd(growing(CPU, 1, NAN), (CORES,)),
     "CPU time that is infinite": Absurd(growing(CPU, 1, INF), (CORES,)),
-    "a start time that is not a number": Absurd(lambda i: whole(i, process_start_time_seconds=NAN), ALL_COUNTS),
-    "a start time that is infinite": Absurd(lambda i: whole(i, process_start_time_seconds=INF), ALL_COUNTS),
+    "a start time that is not a number": Absurd(
+        lambda i: whole(i, process_start_time_seconds=NAN), (*ALL_COUNTS, CORES)
+    ),
+    "a start time that is infinite": Absurd(lambda i: whole(i, process_start_time_seconds=INF), (*ALL_COUNTS, CORES)),
     "a start time in the future": Absurd(lambda i: whole(i, process_start_time_seconds=1e12)),
     "up that is a half": Absurd(lambda i: whole(i, up=0.5), ALL_COUNTS),
     "no bucket for all": Absurd(
