@@ -224,7 +224,7 @@ class Live:
         tracker = self._observer.tracker
         seconds = max(time.monotonic() - self._began, 0.1)
         told = [
-            f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.denied} refused so far, "
+            f"{tracker.ready} of {sum(tracker.expected.values())} pods ready, {tracker.refusals} refusals so far, "
             f"{tracker.failed} failed"
         ]
         if (verified := self._sum("ratify", self._VERIFIED)) is not None:

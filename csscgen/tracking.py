@@ -177,6 +177,11 @@ class Tracker:
         return sum(lacking for name, lacking in self._lacking().items() if self.denials[name].reasons)
 
     @property
+    def refusals(self) -> int:
+        """How often admission refused, so far as events told: a controller tries again, for the same pod too."""
+        return sum(each.reasons.total() for each in self.denials.values())
+
+    @property
     def waiting(self) -> int:
         """Pods that were seen and are neither ready nor failed."""
         return len(self.pods) - self.ready - self.failed

@@ -16,7 +16,7 @@ ASKED = b'ratify_registry_request_count_total{status_code="429"} 5\nratify_verif
 @pytest.mark.parametrize(
     ("pages", "said"),
     [
-        ({}, ["0 of 3 pods ready, 0 refused so far, 0 failed"]),
+        ({}, ["0 of 3 pods ready, 0 refusals so far, 0 failed"]),
         ({"ratify-a": ASKED}, ["0 verifications/s", "5 answers 429"]),
         ({"ratify-a": ASKED, "ratify-b": ASKED}, ["0 verifications/s", "10 answers 429"]),
         ({"ratify-0": ASKED, "registry-eastus2": OWN}, ["0 verifications/s", "7 answers 429"]),

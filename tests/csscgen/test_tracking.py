@@ -182,7 +182,7 @@ def test_events_of_others_deny_nothing():
 def test_pods_that_are_refused_because_a_webhook_did_not_answer_are_denied_for_that_cause():
     track = tracker(replicas=2)
     track.on_event("ADDED", failed_create("ReplicaSet", "ratify-0-77ff54b566", TIMEOUT))
-    assert track.denied == 2
+    assert (track.denied, track.refusals) == (2, 1)
     said = [(r["end"], r["reason"], r["cause"]) for r in track.records()]
     assert said == [("denied", group(TIMEOUT), "webhook-timeout")] * 2
 
