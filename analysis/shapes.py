@@ -160,6 +160,7 @@ POD = entries(
     {
         **dict.fromkeys(("uid", "cause", "variant"), maybe(text)),
         **dict.fromkeys(("must_be_denied", "unverified"), maybe(boolean)),
+        "admission": maybe(entries(dict.fromkeys(("received", "answered"), maybe(number)))),
     },
 )
 REQUEST = entries(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis import faults, loads, replicas
+from analysis import faults, loads, replicas, slow_pods
 from analysis.accounting import account, admitted, objections
 from analysis.components import Component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, whole
@@ -61,6 +61,7 @@ def figures(records: Records) -> Summary:
         "load": loads.section(records, component(records, metrics.APISERVER), missing),
         "pods": account(records, missing, ratify),
         "pod_startup_seconds": _startup(records, missing),
+        **slow_pods.section(records, missing, ratify),
         "ratify": ratify,
         "gatekeeper": _gatekeeper(records, missing),
         "control_plane": _control_plane(records, missing),

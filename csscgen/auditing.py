@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -31,6 +31,17 @@ from workloads.ratify.causes import classify, refused
 
 COPY = "kube-apiserver-audit"
 MAX_NAMES = 20
+RECEIVED, ANSWERED = "requestReceivedTimestamp", "stageTimestamp"
+
+
+class Admission(NamedTuple):
+    """The request that created a pod."""
+
+    unverified: bool
+    """Whether nothing had verified it."""
+    received: float | None
+    answered: float | None
+    """Epoch seconds by the API server's clock; None where the log does not say."""
 
 
 @dataclass
@@ -42,8 +53,8 @@ class Admissions:
     """Lines that are no event: the last one of a process that was killed."""
     first: float | None = None
     """Epoch seconds of the earliest event of the whole log."""
-    pods: dict[str, bool] = field(default_factory=dict)
-    """Uid of each pod that was created → whether nothing had verified it."""
+    pods: dict[str, Admission] = field(default_factory=dict)
+    """Uid of each pod that was created → its admission."""
     names: dict[str, str] = field(default_factory=dict)
     """Uid → namespace/name, of those that nothing had verified."""
     unnamed: int = 0
@@ -67,20 +78,26 @@ class Admissions:
         if status.get("code", 0) >= 400 and (creates or refused(message)):
             self.refused[classify(message)] += 1
         if creates and status.get("code") == 201:
-            self._created(str(about.get("namespace")), annotations.get(NAME_ANNOTATION), VERIFYING in opened)
+            admission = Admission(VERIFYING in opened, *(_moment(event, key) for key in (RECEIVED, ANSWERED)))
+            self._created(str(about.get("namespace")), annotations.get(NAME_ANNOTATION), admission)
 
-    def _created(self, namespace: str, named: str | None, unverified: bool) -> None:
+    def _created(self, namespace: str, named: str | None, admission: Admission) -> None:
         uid, _, name = (named or "").partition(" ")
         if uid:
-            self.pods[uid] = unverified
-            if unverified:
+            self.pods[uid] = admission
+            if admission.unverified:
                 self.names[uid] = f"{namespace}/{name}"
-        elif unverified:
+        elif admission.unverified:
             self.unnamed += 1
 
 
+def _moment(event: Mapping[str, Any], key: str) -> float | None:
+    """Epoch seconds of a time of an event. Raises ValueError or TypeError for what is none."""
+    return datetime.fromisoformat(event[key]).timestamp() if key in event else None
+
+
 def collect_admissions(audit: Mapping[str, Any] | None, run: Run) -> None:
-    """Copies the audit log, writes admissions.json, and says of each pod in pods.jsonl whether nothing verified it.
+    """Copies the audit log, writes admissions.json, and adds each pod's admission to pods.jsonl.
 
     ``audit`` is the stack's output of that name. Does nothing without one, or before a load was sent. Raises
     CollectError if a file cannot be read or written.
@@ -104,7 +121,7 @@ def read(files: Iterable[Path], start: float, end: float) -> Admissions:
     found = Admissions()
     for event in _events(files, found):
         try:
-            arrived = datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp()
+            arrived = datetime.fromisoformat(event[RECEIVED]).timestamp()
             found.first = arrived if found.first is None else min(found.first, arrived)
             if start <= arrived <= end and "dryRun=" not in event["requestURI"]:
                 found.see(event)
@@ -134,8 +151,8 @@ def _copy(log: Path, folder: Path) -> list[Path]:
     return copies
 
 
-def _join(file: Path, pods: Mapping[str, bool]) -> set[str]:
-    """Says ``unverified`` of every pod of the file that was created; returns their uids."""
+def _join(file: Path, pods: Mapping[str, Admission]) -> set[str]:
+    """Says ``unverified`` and ``admission`` of every pod of the file that was created; returns their uids."""
     known = set()
     scratch = file.with_name(f".{file.name}.new")
     try:
@@ -144,11 +161,21 @@ def _join(file: Path, pods: Mapping[str, bool]) -> set[str]:
                 pod = orjson.loads(line)
                 if uid := pod.get("uid"):
                     known.add(uid)
-                out.write(orjson.dumps({**pod, "unverified": pods.get(uid)}) + b"\n")
+                out.write(orjson.dumps({**pod, **_said(pods.get(uid))}) + b"\n")
         os.replace(scratch, file)
     finally:
         scratch.unlink(missing_ok=True)
     return known
+
+
+def _said(admission: Admission | None) -> dict[str, Any]:
+    """What a pod's record has of its admission; null where the log does not know the pod."""
+    if admission is None:
+        return {"unverified": None, "admission": None}
+    return {
+        "unverified": admission.unverified,
+        "admission": {"received": admission.received, "answered": admission.answered},
+    }
 
 
 def _summary(found: Admissions, known: set[str], *, complete: bool) -> dict[str, Any]:

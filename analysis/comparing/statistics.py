@@ -22,7 +22,7 @@ def mann_whitney(base: Sequence[float], new: Sequence[float]) -> float:
     correction for ties and continuity. Mann and Whitney, Annals of Mathematical Statistics 18 (1947), 50-60.
     """
     n, total = len(base), len(base) + len(new)
-    ranks = _ranks([*base, *new])
+    ranks = ranks_of([*base, *new])
     middle = n * (total + 1) / 2
     seen = abs(sum(ranks[:n]) - middle)
     if comb(total, n) <= EXACT:
@@ -32,7 +32,7 @@ def mann_whitney(base: Sequence[float], new: Sequence[float]) -> float:
     return erfc(max(0.0, seen - 0.5) / spread / sqrt(2)) if spread else 1.0
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
+def ranks_of(values: Sequence[float]) -> list[float]:
     """Ranks from 1, equal values at the mean of theirs."""
     places: dict[float, list[int]] = {}
     for place, value in enumerate(sorted(values), 1):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from analysis.faults import name as fault_name
-from analysis.plots import caching, latencies, pods, registry, resources
+from analysis.plots import caching, latencies, pods, registry, resources, slow
 from analysis.plots.plot import Plot, drawn
 from analysis.records import Records
 from analysis.summary import Summary, component
@@ -23,6 +23,7 @@ def plots(records: Records, summary: Summary) -> list[Plot]:
         ("distribution", "Latencies, distribution", partial(latencies.distribution, records=records)),
         ("latency", "Verification latency over time", partial(latencies.over_time, ratify=ratify, start=start)),
         ("heat", "Verification latency, heat", partial(latencies.heat, ratify=ratify, start=start)),
+        ("slow", "Slow pods, and what coincided", partial(slow.slow_pods, records=records, summary=summary)),
         (
             "caching",
             "Cold against cached",

@@ -17,7 +17,9 @@ def when(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def created(uid: str | None, *, at: float = 1001.0, opened: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
+def created(
+    uid: str | None, *, at: float = 1001.0, took: float = 0.25, opened: tuple[str, ...] = (), **changes: Any
+) -> dict[str, Any]:
     """A ReplicaSet's pod that was let in; ``opened`` are the webhooks that failed open: validation, mutation."""
     annotations = {"authorization.k8s.io/decision": "allow"}
     if uid:
@@ -34,6 +36,7 @@ def created(uid: str | None, *, at: float = 1001.0, opened: tuple[str, ...] = ()
         "objectRef": {"resource": "pods", "namespace": "ratify-perf-0", "apiVersion": "v1"},
         "responseStatus": {"metadata": {}, "code": 201},
         "requestReceivedTimestamp": when(at),
+        "stageTimestamp": when(at + took),
         "annotations": annotations,
     }
     return event | changes

@@ -56,6 +56,19 @@ def test_exactly_the_pods_that_the_verifying_webhook_let_in_unasked_are_unverifi
     }
 
 
+def test_a_pod_has_when_the_request_that_created_it_came_and_was_answered(tmp_path: Path, run: Run):
+    unanswered = {key: value for key, value in created("b").items() if key != "stageTimestamp"}
+    write(tmp_path / "audit" / "audit.log", created("a", at=1002.0, took=3.5), unanswered)
+    collect_admissions(audit(tmp_path), run)
+    lines = [json.loads(line) for line in (run.folder / "pods.jsonl").read_text().splitlines()]
+    assert [pod["admission"] for pod in lines] == [
+        {"received": 1002.0, "answered": 1005.5},
+        {"received": 1001.0, "answered": None},
+        None,
+        None,
+    ]
+
+
 def test_other_requests_that_a_webhook_let_pass_are_told_and_are_no_pods(tmp_path: Path, run: Run):
     workload = {"resource": "deployments", "namespace": "ratify-perf-0", "apiGroup": "apps"}
     opened = created(None, opened=("validation",), verb="patch", objectRef=workload)

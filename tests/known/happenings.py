@@ -25,6 +25,7 @@ from csscgen.tracking import Tracker
 from tests.csscgen import audits
 from tests.csscgen.pods import TIMEOUT, denial, failed_create, pod, ready_pod
 from tests.csscgen.servers import plan
+from tests.known.coincidences import slow_pods
 from tests.known.components import (
     APISERVER_BOUNDS,
     END,
@@ -92,6 +93,7 @@ def write(folder: Path, *, hard: bool, spelling: str = "_millisecond") -> Truth:
     publish(folder)
     run.save()
     verifications = figures["ratify.verification_requests"]
+    made = pods.pop("made")
     admitted = sum(pods[f"pods.{end}"] for end in ("ready", "failed")) + (1 if hard else 0)
     return {
         **_settings(hard),
@@ -102,6 +104,7 @@ def write(folder: Path, *, hard: bool, spelling: str = "_millisecond") -> Truth:
         # A restart of Ratify loses what it had counted, so that the two cannot be compared.
         "pods.unaccounted": None if hard else admitted - 1 - verifications,
         **_faults(hard),
+        "slow_pods": slow_pods(made, components),
     }
 
 
@@ -214,7 +217,8 @@ def _sentence(text: Any) -> bool:
 def _pods(tracker: Tracker, clock: Clock, scenario: Plan, hard: bool) -> tuple[Truth, list[dict[str, Any]]]:
     """Feeds the tracker, and returns what is true of the pods, and the events of the audit log.
 
-    Pod n is created at 1002 s + n/10 and takes n milliseconds to Ready; one of each 40 is 5 s slower.
+    Pod n is created at 1002 s + 2n/5, after 0.1 s to 0.7 s of admission, and takes n milliseconds to Ready; one of each
+    40 is 5 s slower. ``made`` has those that became Ready: (created, admission, startup).
     """
     genuine = [n for n in range(8) if not scenario.must_be_denied(n)]
     # Of hard runs: workload → how many are ready, and what becomes of the rest.
@@ -224,18 +228,21 @@ def _pods(tracker: Tracker, clock: Clock, scenario: Plan, hard: bool) -> tuple[T
         fates.update({n: "unsigned" for n in range(8) if n not in genuine})
     leaks = next((n for n, fate in fates.items() if fate == "unsigned"), None)
     seconds, last, number, audit = [], 0.0, 0, []
+    made: list[tuple[float, float, float]] = []
     for shard in range(8):
         fate = fates[shard]
         name = scenario.name(shard)
         lacking = {"missing": 2, "timeout": 3, "unsigned": 9 if shard == leaks else 10}.get(fate, 0)
         for index in range(10 - lacking):
-            created, took = 1002.0 + number / 10, number / 1000 + (5.0 if number % 40 == 39 else 0.0)
+            created, took = 1002.0 + number / 2.5, number / 1000 + (5.0 if number % 40 == 39 else 0.0)
+            admission = 0.1 + 0.05 * (number % 13)
             number += 1
             clock.now = created
             tracker.on_pod("ADDED", pod(index, workload=name))
             clock.now = created + took
             opened = index == 0 and (fate == "unverified" or (not hard and shard == 0))
-            audit.append(audits.created(f"{name}-{index}", at=created, opened=("validation",) if opened else ()))
+            asked, webhooks = created - admission, ("validation",) if opened else ()
+            audit.append(audits.created(f"{name}-{index}", at=asked, took=admission, opened=webhooks))
             if index == 0 and fate == "failed":
                 tracker.on_pod(
                     "MODIFIED", pod(index, workload=name, phase="Failed", reason="Evicted", message="Memory.")
@@ -245,6 +252,7 @@ def _pods(tracker: Tracker, clock: Clock, scenario: Plan, hard: bool) -> tuple[T
             else:
                 tracker.on_pod("MODIFIED", ready_pod(index, name))
                 seconds.append(took)
+                made.append((created, admission, took))
                 last = max(last, created + took)
         said = {"timeout": TIMEOUT, "unsigned": denial("a")}.get(fate)
         if said and lacking:
@@ -266,7 +274,8 @@ def _pods(tracker: Tracker, clock: Clock, scenario: Plan, hard: bool) -> tuple[T
         counts |= {"reasons": _reasons, "causes": {"unsigned": 19, "webhook-timeout": 3, "other": 4}}
         counts |= {"refused_attempts": {"unsigned": 19, "webhook-timeout": 3}, "all_ready_seconds": None}
     truth = {f"pods.{key}": value for key, value in counts.items()}
-    return {**truth, "pod_startup_seconds": {"count": len(seconds), **ranks, "max": ordered[-1]}}, audit
+    truth["pod_startup_seconds"] = {"count": len(seconds), **ranks, "max": ordered[-1]}
+    return {**truth, "made": made}, audit
 
 
 def _reasons(rows: Any) -> bool:
