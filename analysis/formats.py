@@ -23,6 +23,16 @@ def figure_text(path: str, value: Any) -> str:
     return f"{digits(value)}/s" if path.endswith("per_s") else digits(value)
 
 
+_UNITS = {"seconds", "bytes", "cores"}
+_SPELT = {"ratify": "Ratify", "gatekeeper": "Gatekeeper", "cpu": "CPU", "api": "API"}
+
+
+def figure_name(path: str) -> str:
+    """A figure in words, by its path in the summary: Ratify memory peak. Its unit is beside its value."""
+    words = path.replace(".", " ").replace("_", " ").split()
+    return " ".join(_SPELT.get(word, word) for word in words if word not in _UNITS)
+
+
 def seconds(value: float | None) -> str:
     """A duration: ms below a second, s below two minutes, then minutes and seconds."""
     if value is None:

@@ -1,28 +1,18 @@
-"""report.html: one page that says whether the run passed, why, and what was measured. It opens without a network.
-
-Plots are SVG (analysis.drawing), and the page's own policy forbids it to load anything. Everything that a plot shows is
-also on the page as a sentence and a table.
-"""
+"""report.html: one page that says whether the run passed, why, and what was measured. It opens without a network."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from analysis import faults
-from analysis.drawing.svg import svg
-from analysis.formats import NONE, digits, figure_text, megabytes, printable, seconds
+from analysis.formats import NONE, digits, figure_text, megabytes, seconds
+from analysis.pages import environment, script_data
 from analysis.plots.every import plots
-from analysis.plots.plot import Plot
 from analysis.records import Records
 from analysis.sentences import causes, headline, meaning
 from analysis.summary import Summary, component
@@ -74,38 +64,6 @@ def render(records: Records, summary: Summary) -> str:
             files=list(_files(records.folder)),
         )
     )
-
-
-@cache
-def environment() -> Environment:
-    """The templates; ``svg`` draws a plot."""
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    made = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
-    )
-    made.filters["svg"] = _svg
-    return made
-
-
-def _finalized(value: Any) -> Any:
-    """What a component said may hold anything; our own scripts are marked as safe and left as they are."""
-    return printable(value) if type(value) is str else value
-
-
-def _svg(plot: Plot) -> Markup:
-    assert plot.chart is not None
-    return Markup(svg(plot.chart, plot.name, printable(f"{plot.title}. {plot.text}")))
-
-
-def script_data(plots: Sequence[Plot]) -> str:
-    """What the page's script reads out of the plots, as JSON that is safe inside a script element."""
-    data = {plot.name: plot.chart.data() for plot in plots if plot.chart and plot.chart.curves}
-    return orjson.dumps(data).decode().replace("<", "\\u003c")
 
 
 def _facts(summary: Summary) -> list[str]:

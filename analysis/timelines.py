@@ -6,12 +6,14 @@ pod is in pods.jsonl.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from analysis.components import Points
 from analysis.records import Record
 
 MAX_POINTS = 400
+T = TypeVar("T")
 
 
 def since(start: float, points: Iterable[tuple[float, float]]) -> Points:
@@ -19,7 +21,7 @@ def since(start: float, points: Iterable[tuple[float, float]]) -> Points:
     return [(round(time - start, 3), value) for time, value in points]
 
 
-def thinned(points: Points, limit: int = MAX_POINTS) -> Points:
+def thinned(points: Sequence[T], limit: int = MAX_POINTS) -> Sequence[T]:
     """At most about ``limit`` of the points, evenly picked, the first and the last among them."""
     if len(points) <= limit:
         return points

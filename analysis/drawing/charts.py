@@ -29,7 +29,11 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points in order of x; ``step`` holds a value until the next one, ``dots`` marks the points."""
+    """A line through points in order of x; ``step`` holds a value until the next one, ``dots`` marks the points.
+
+    Curves of one name are one side: the legend has them once, and they are read out as from the least to the most.
+    ``told`` says which of them this is.
+    """
 
     name: str
     role: str
@@ -37,6 +41,8 @@ class Curve:
     step: bool = False
     dots: bool = False
     dashed: bool = False
+    thin: bool = False
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,16 @@ class Chart:
     bands: Sequence[tuple[float, float]] = ()
 
     def data(self) -> dict[str, Any]:
-        """The curves as the page's script reads them out: (name, role, xs, ys), and the unit of y."""
+        """The curves as the page's script reads them out: (name, step, xs, ys), and the titles of the axes."""
         curves = [
             {"name": one.name, "step": one.step, "x": [x for x, _ in one.points], "y": [y for _, y in one.points]}
             for one in self.curves
         ]
         return {"x": self.x.title, "y": self.y.title, "curves": curves}
+
+    def legend(self) -> list[Curve]:
+        """A curve of each name, in order."""
+        return list({one.name: one for one in reversed(self.curves)}.values())[::-1]
 
     def xs(self) -> Iterator[float]:
         """Every x that is drawn."""

@@ -10,7 +10,7 @@ from analysis.drawing.scales import Scale, spanning
 
 WIDTH, HEIGHT = 520, 270
 _TOP, _RIGHT, _BOTTOM = 24, 14, 40
-_CHARACTER = 6.6
+_CHARACTER = 7.6
 """Pixels that a character of a tick takes at most."""
 _DOTS = 80
 """A curve of more points has no dots: they would hide it."""
@@ -81,8 +81,9 @@ def _cell(cell: Cell, x: Scale, y: Scale) -> str:
 
 def _curve(curve: Curve, x: Scale, y: Scale) -> Iterator[str]:
     color = f'style="--c:var(--c-{escape(curve.role)})"'
-    kind = "line dashed" if curve.dashed else "line"
-    yield f'<path class="{kind}" {color} d="{_path(curve, x, y)}"/>'
+    kind = " ".join(["line", *(["dashed"] if curve.dashed else []), *(["thin"] if curve.thin else [])])
+    told = f"><title>{escape(curve.told)}</title></path>" if curve.told else "/>"
+    yield f'<path class="{kind}" {color} d="{_path(curve, x, y)}"{told}'
     shown = [(x.place(one), y.place(value)) for one, value in curve.points if value is not None]
     if (curve.dots and len(shown) <= _DOTS) or len(shown) == 1:
         circles = "".join(f"M{one - 2.5:.1f} {two:.1f}a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0" for one, two in shown)

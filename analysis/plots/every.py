@@ -1,4 +1,4 @@
-"""Every plot of the report, in its order."""
+"""Every plot of the report of a run, in its order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 from analysis.faults import name as fault_name
 from analysis.plots import caching, latencies, pods, registry, resources, slow
-from analysis.plots.plot import Plot, drawn
+from analysis.plots.plot import Plot, beginning, drawn
 from analysis.records import Records
 from analysis.summary import Summary, component
 from workloads.ratify import metrics
@@ -17,12 +17,12 @@ from workloads.ratify import metrics
 def plots(records: Records, summary: Summary) -> list[Plot]:
     """The plots, those without data with the reason; a band marks each fault on those that are over time."""
     ratify = component(records, metrics.RATIFY)
-    start = records.window.start if records.window else 0.0
+    start = beginning(records)
     every: list[tuple[str, str, Callable[[str, str], Plot]]] = [
         ("pods", "Pods over time, against the plan", partial(pods.pods_over_time, records=records)),
         ("distribution", "Latencies, distribution", partial(latencies.distribution, records=records)),
-        ("latency", "Verification latency over time", partial(latencies.over_time, ratify=ratify, start=start)),
-        ("heat", "Verification latency, heat", partial(latencies.heat, ratify=ratify, start=start)),
+        ("latency", "Verification latency over time", partial(latencies.over_time, records=records)),
+        ("heat", "Verification latency, heat", partial(latencies.heat, records=records)),
         ("slow", "Slow pods, and what coincided", partial(slow.slow_pods, records=records, summary=summary)),
         (
             "caching",
@@ -31,8 +31,8 @@ def plots(records: Records, summary: Summary) -> list[Plot]:
         ),
         ("answers", "Registry answers to Ratify", partial(registry.answers, ratify=ratify, start=start)),
         ("tokens", "Registry's token buckets", partial(registry.buckets, records=records, start=start)),
-        ("memory", "Memory", partial(resources.memory, records=records, start=start)),
-        ("cpu", "CPU", partial(resources.cpu, records=records, start=start)),
+        ("memory", "Memory", partial(resources.memory, records=records)),
+        ("cpu", "CPU", partial(resources.cpu, records=records)),
     ]
     return _marked([drawn(*each) for each in every], records)
 

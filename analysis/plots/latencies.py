@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from math import inf
 
-from analysis.components import Component
 from analysis.drawing.charts import Axis, Cell, Chart, Curve, Point
 from analysis.formats import counted, digits, seconds
 from analysis.histograms import EMPTY, Histogram, merged
 from analysis.percentiles import nearest_rank
-from analysis.plots.plot import Plot, each, from_zero, latency_axis, picked, times
+from analysis.plots.plot import Plot, beginning, each, from_zero, latency_axis, picked, times
 from analysis.records import Records
 from analysis.summary import component, startups
 from analysis.timelines import thinned
@@ -22,6 +23,7 @@ LEAST = 1e-4
 """Seconds: what took less is drawn here, as a logarithm has no zero."""
 COLUMNS = 60
 """Of the heat map at most: intervals are joined beyond that."""
+STARTUP = "startup"
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _OBSERVED = {
     "verification": (metrics.RATIFY, metrics.RATIFY_VERIFICATION),
@@ -32,20 +34,28 @@ _OBSERVED = {
 
 def distribution(name: str, title: str, records: Records) -> Plot:
     """The share of what took at most so long. Raises CollectError if nothing was observed at all."""
-
-    def take(who: str) -> tuple[list[Point], list[str]]:
-        return _pods(records) if who == "startup" else _observed(records, who)
-
-    found, reasons = each((*_OBSERVED, "startup"), take)
-    curves = [Curve(who, who, points, step=who == "startup", dots=True) for who, (points, _) in found.items()]
+    found, reasons = each((*_OBSERVED, STARTUP), partial(distributed, records))
+    curves = [Curve(who, who, points, step=who == STARTUP, dots=True) for who, (points, _) in found.items()]
     text = (
         "The share that took at most so long. Startup is known pod by pod; the others at the bounds of their buckets "
         "(dots), with a straight line between. Admission is one request to Gatekeeper."
     )
-    axis = Axis("of all", told=lambda share: f"{share:g}%", low=0.0, high=100.0)
     head = ("Latency", "Count", *(f"p{100 * q:g}" for q in _QUANTILES), "max \N{LESS-THAN OR EQUAL TO}")
     rows = [[who, *figures] for who, (_, figures) in found.items()]
-    return Plot(name, title, " ".join([text, *reasons]), Chart(latency_axis(), axis, curves), head, rows)
+    return Plot(name, title, " ".join([text, *reasons]), shares(curves), head, rows)
+
+
+def distributed(records: Records, who: str) -> tuple[list[Point], list[str]]:
+    """(the share of what took at most so long, the row of the table) of startup, verification, mutation or admission.
+
+    Raises CollectError if nothing was observed.
+    """
+    return _pods(records) if who == STARTUP else _observed(records, who)
+
+
+def shares(curves: Sequence[Curve]) -> Chart:
+    """Distributions: curves of (seconds, percent)."""
+    return Chart(latency_axis(), Axis("of all", told=lambda share: f"{share:g}%", low=0.0, high=100.0), curves)
 
 
 def _pods(records: Records) -> tuple[list[Point], list[str]]:
@@ -89,39 +99,51 @@ def cumulative(histogram: Histogram) -> list[Point]:
     return points
 
 
-def over_time(name: str, title: str, ratify: Component, start: float) -> Plot:
+def over_time(name: str, title: str, records: Records) -> Plot:
     """p50 and p95 of verification per scrape interval. Raises CollectError if there was none."""
-    intervals = _verified(ratify)
-    worst = max((value for _, one in intervals if (value := one.quantile(0.95)) is not None), default=None)
-    scale, unit = (1.0, "seconds") if worst is None or worst >= 1 else (1000.0, "ms")
-    curves = [
-        Curve(label, label, [(time - start, _scaled(one.quantile(q), scale)) for time, one in intervals], dots=True)
-        for label, q in (("p50", 0.5), ("p95", 0.95))
-    ]
+    intervals = verified(records)
+    levels = {f"p{100 * q:g}": quantile(intervals, q) for q in (0.5, 0.95)}
+    worst = max((value for _, value in levels["p95"] if value is not None), default=None)
+    curves = [Curve(label, label, points, dots=True) for label, points in levels.items()]
     rows = [
-        [seconds(max(0.0, time - start)), digits(one.count), seconds(one.quantile(0.5)), seconds(one.quantile(0.95))]
+        [seconds(max(0.0, time)), digits(one.count), seconds(one.quantile(0.5)), seconds(one.quantile(0.95))]
         for time, one in picked(intervals)
     ]
     text = "Estimates from the histogram's buckets, one point per scrape interval with requests."
     text += "" if worst is None else f" The highest p95 of an interval is {seconds(worst)}."
-    head = ("Until", "Requests", "p50", "p95")
-    return Plot(name, title, text, Chart(times(low=0.0), from_zero(unit), curves), head, rows, True)
+    return Plot(name, title, text, amounts(curves), ("Until", "Requests", "p50", "p95"), rows, True)
 
 
-def _scaled(value: float | None, scale: float) -> float | None:
-    return None if value is None else value * scale
+def verified(records: Records) -> Intervals:
+    """Verification by scrape interval with requests: (its end, in seconds since the load began; what was observed).
 
-
-def _verified(ratify: Component) -> Intervals:
-    intervals = [(time, one) for time, one in ratify.latencies(metrics.RATIFY_VERIFICATION) if one.count]
-    if not intervals:
+    Raises CollectError if there was none.
+    """
+    start, intervals = beginning(records), component(records, metrics.RATIFY).latencies(metrics.RATIFY_VERIFICATION)
+    found = [(time - start, one) for time, one in intervals if one.count]
+    if not found:
         raise CollectError("Ratify answered no verification request.")
-    return intervals
+    return found
 
 
-def heat(name: str, title: str, ratify: Component, start: float) -> Plot:
+def quantile(intervals: Intervals, q: float) -> list[Point]:
+    """(seconds since the load began, seconds) of each interval."""
+    return [(time, one.quantile(q)) for time, one in intervals]
+
+
+def amounts(curves: Sequence[Curve]) -> Chart:
+    """Latencies over time, curves of seconds, drawn in ms where all are below a second."""
+    worst = max((y for one in curves for _, y in one.points if y is not None), default=None)
+    if worst is None or worst >= 1:
+        return Chart(times(low=0.0), from_zero("seconds"), curves)
+    scaled = [replace(one, points=[(x, None if y is None else y * 1000) for x, y in one.points]) for one in curves]
+    return Chart(times(low=0.0), from_zero("ms"), scaled)
+
+
+def heat(name: str, title: str, records: Records) -> Plot:
     """Verification requests by bucket and scrape interval. Raises CollectError if there was none."""
-    _verified(ratify)
+    verified(records)
+    start, ratify = beginning(records), component(records, metrics.RATIFY)
     intervals = ratify.latencies(metrics.RATIFY_VERIFICATION)
     columns = _joined(intervals, ratify.scrapes()[0])
     total = merged(one for _, _, one in columns)

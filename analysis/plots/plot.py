@@ -9,6 +9,7 @@ from typing import TypeVar
 from analysis.components import Points
 from analysis.drawing.charts import Axis, Chart
 from analysis.formats import seconds
+from analysis.records import Records
 from workloads.errors import CollectError
 
 MAX_ROWS = 40
@@ -38,20 +39,20 @@ def drawn(name: str, title: str, draw: Callable[[str, str], Plot]) -> Plot:
 
 
 def each(names: Iterable[str], take: Callable[[str], T]) -> tuple[dict[str, T], list[str]]:
-    """What ``take`` has of each name, and for those of which it has nothing a sentence that says why.
+    """What ``take`` has of each name, and for those of which it has nothing a sentence per reason.
 
     Raises CollectError with the first reason if there is nothing of any.
     """
     found: dict[str, T] = {}
-    reasons: list[tuple[str, str]] = []
+    without: dict[str, list[str]] = {}
     for name in names:
         try:
             found[name] = take(name)
         except CollectError as error:
-            reasons.append((name, str(error)))
+            without.setdefault(str(error), []).append(name)
     if not found:
-        raise CollectError(reasons[0][1] if reasons else "Nothing was recorded.")
-    return found, [f"Without {name}: {reason}" for name, reason in reasons]
+        raise CollectError(next(iter(without), "Nothing was recorded."))
+    return found, [f"Without {', '.join(lacking)}: {reason}" for reason, lacking in without.items()]
 
 
 def picked(points: Sequence[T], most: int = MAX_ROWS) -> Sequence[T]:
@@ -72,6 +73,11 @@ def side_by_side(
             values.append(told(before[-1] if before else points[0][1]))
         rows.append([f"{instant:.1f} s", *values])
     return ("Time", *curves), rows
+
+
+def beginning(records: Records) -> float:
+    """Epoch seconds from which the times of plots count; 0 if no load was sent, of which nothing is drawn."""
+    return records.window.start if records.window else 0.0
 
 
 def times(low: float | None = None, high: float | None = None) -> Axis:

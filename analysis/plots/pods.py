@@ -16,17 +16,11 @@ from workloads.errors import CollectError
 
 def pods_over_time(name: str, title: str, records: Records) -> Plot:
     """Pods asked for, created, scheduled, Ready and refused. Raises CollectError if none was recorded."""
-    if records.pods is None:
-        raise CollectError(records.problems["pods.jsonl"])
-    if records.window is None:
-        raise CollectError("No load was sent.")
-    start, end = records.window.start, records.window.end - records.window.start
-    plan, unplanned = _plan(records, records.pods)
+    pods, start, end = _loaded(records)
+    plan, unplanned = _plan(records, pods)
     curves = {
         **({"asked for": since(start, plan)} if plan else {}),
-        **{
-            milestone: since(start, reached(records.pods, milestone)) for milestone in ("created", "scheduled", "ready")
-        },
+        **{milestone: since(start, reached(pods, milestone)) for milestone in ("created", "scheduled", "ready")},
         "refused": since(start, refused(records.events)),
     }
     if not curves["refused"]:
@@ -43,7 +37,27 @@ def pods_over_time(name: str, title: str, records: Records) -> Plot:
     )
     if "refused" in curves:
         text += f" Pod creation was refused {digits(curves['refused'][-1][1])} times, retries included."
-    return Plot(name, title, text, Chart(times(low=0.0), from_zero("pods"), drawn), ("Time", *curves), rows, True)
+    return Plot(name, title, text, chart(drawn), ("Time", *curves), rows, True)
+
+
+def ready(records: Records) -> Points:
+    """The running total of pods that became Ready. Raises CollectError if none was recorded."""
+    pods, start, end = _loaded(records)
+    return until(since(start, reached(pods, "ready")), end)
+
+
+def chart(curves: Sequence[Curve]) -> Chart:
+    """Running totals of pods."""
+    return Chart(times(low=0.0), from_zero("pods"), curves)
+
+
+def _loaded(records: Records) -> tuple[list[Record], float, float]:
+    """(pods, when the load began, how long the window is). Raises CollectError if that is not known."""
+    if records.pods is None:
+        raise CollectError(records.problems["pods.jsonl"])
+    if records.window is None:
+        raise CollectError("No load was sent.")
+    return records.pods, records.window.start, records.window.end - records.window.start
 
 
 def _plan(records: Records, pods: Sequence[Record]) -> tuple[Points, str]:

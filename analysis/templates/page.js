@@ -16,7 +16,7 @@
     try { localStorage.setItem("theme", theme); } catch { /* then it holds for this visit */ }
   });
 
-  // A plot is read out at an x: under the pointer, or by the arrow keys.
+  // A plot is read out at an x: under the pointer, or by the arrow keys, and by page keys in larger steps.
   const plots = JSON.parse(document.getElementById("plots").textContent);
   const short = (value) => value === null ? "–" : Number(value.toPrecision(4)).toLocaleString("en");
 
@@ -25,6 +25,7 @@
     const [low, high, start, end, kind] = drawing.dataset.x.split(" ").map((word, index) => index < 4 ? Number(word) : word);
     const place = (x) => start + (end - start) * (kind === "log" ? Math.log(x / low) / Math.log(high / low) : (x - low) / (high - low));
     const stops = [...new Set(plot.curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
+    const names = [...new Set(plot.curves.map((curve) => curve.name))];
     const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
     line.setAttribute("class", "cursor");
     drawing.append(line);
@@ -39,10 +40,16 @@
       const share = (x - curve.x[index]) / (curve.x[next] - curve.x[index]);
       return curve.y[index] + share * (curve.y[next] - curve.y[index]);
     }
+    function range(curves, x) {
+      const found = curves.map((curve) => value(curve, x)).filter((one) => one !== null);
+      if (!found.length) return short(null);
+      const [least, most] = [short(Math.min(...found)), short(Math.max(...found))];
+      return least === most ? least : `${least} to ${most}`;
+    }
     function stop(index) {
       at = Math.min(stops.length - 1, Math.max(0, index));
       line.setAttribute("d", `M${place(stops[at])} 24V230`);
-      const values = plot.curves.map((curve) => `${curve.name} ${short(value(curve, stops[at]))}`).join(" · ");
+      const values = names.map((name) => `${name} ${range(plot.curves.filter((curve) => curve.name === name), stops[at])}`).join(" · ");
       said.textContent = `At ${short(stops[at])} s: ${values} (${plot.y})`;
     }
     function leave() {
@@ -60,7 +67,8 @@
     drawing.addEventListener("pointerleave", leave);
     drawing.addEventListener("blur", leave);
     drawing.addEventListener("keydown", (event) => {
-      const moves = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: stops.length - 1 };
+      const far = Math.max(1, Math.round(stops.length / 20));
+      const moves = { ArrowRight: at + 1, ArrowLeft: at - 1, PageUp: at + far, PageDown: at - far, Home: 0, End: stops.length - 1 };
       if (!(event.key in moves)) return;
       event.preventDefault();
       stop(moves[event.key]);

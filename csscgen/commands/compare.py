@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from math import isfinite
+from pathlib import Path
 
 import click
 
@@ -17,12 +18,14 @@ from csscgen.commands.printing import table
 @click.argument("new", metavar="NEW[,NEW]...")
 @click.option("--tolerance", "given", multiple=True, metavar="FIGURE=PERCENT", help="What a figure may change by.")
 @click.option("--force", is_flag=True, help="Compare runs of different scenarios too.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that overlays both sides.")
 @options.as_json
 def command(
     base: str,
     new: str,
     given: tuple[str, ...],
     force: bool,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Tell what got better or worse from the runs BASE to the runs NEW.
@@ -30,6 +33,8 @@ def command(
     Several runs of a side are separated by commas. Counts such as denied or unverified pods are compared exactly, with
     one run on a side too. Times, memory and CPU are judged with 5 runs or more on each side; with fewer they are shown,
     and their verdict is unknown. The exit code is 3 if anything is worse.
+
+    With --html a page shows the same, and the runs of both sides laid over each other.
 
     \b
     Example:
@@ -40,9 +45,17 @@ def command(
     from csscgen.stackfiles import project_root
     from workloads.errors import ThresholdError
 
+    if html is not None and html.exists() and not html.is_file():
+        raise click.UsageError(f"--html {html} is there and is no file: nothing is put in its place. Name a file.")
     root = project_root()
     one, two = ([runs.find(root, name) for name in names.split(",")] for names in (base, new))
     found = compare(one, two, dict(_tolerance(entry) for entry in given), force=force)
+    if html is not None:
+        from analysis.comparison_page import page
+        from analysis.files import write_atomically
+
+        write_atomically(html, page(found, one, two).encode())
+        click.echo(f"The page is {html}.", err=True)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     else:

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
+from functools import partial
 
 import orjson
 import pytest
 
 from analysis.report import REPORT
 from analysis.results import analyse
+from tests.analysis import browser
+from tests.analysis.browser import Nesting
 from tests.analysis.pictures import colors
 from tests.analysis.runs import known_run, with_settings, write_run
 
@@ -102,16 +102,6 @@ def test_what_components_say_cannot_become_markup(tmp_path):
 
 
 def test_the_page_is_well_nested(page):
-    class Nesting(HTMLParser):
-        stack: list[str] = []
-
-        def handle_starttag(self, tag, attrs):
-            if tag not in {"meta", "wbr", "br", "link"}:
-                self.stack.append(tag)
-
-        def handle_endtag(self, tag):
-            assert self.stack.pop() == tag
-
     parser = Nesting()
     parser.feed(re.sub(r"<script>.*?</script>", "", page, flags=re.S))
     assert parser.stack == []
@@ -119,20 +109,7 @@ def test_the_page_is_well_nested(page):
 
 @pytest.fixture
 def chromium(folder, tmp_path):
-    binary = shutil.which("chromium")
-    if binary is None:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
-
-    def run(*flags):
-        command = [binary, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--hide-scrollbars"]
-        done = subprocess.run(
-            [*command, *flags, (folder / REPORT).as_uri()], capture_output=True, text=True, timeout=120, check=True
-        )
-        return done.stdout
-
-    return run
+    return partial(browser.chromium, folder / REPORT, tmp_path / "profile")
 
 
 @pytest.mark.real
