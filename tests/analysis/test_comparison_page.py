@@ -79,7 +79,10 @@ def text(folders: list[list[Path]]) -> str:
 def test_the_page_says_first_what_is_worse_and_what_cannot_be_told(text: str) -> None:
     heading = re.search(r"<h1.*?</h1>", text, re.S)
     assert heading is not None
-    assert '<span class="verdict">Worse</span> Pods denied (from 1 to 4) and pods wrongly denied (from 1 to 4) are worse' in heading[0]
+    assert (
+        '<span class="verdict">Worse</span> Pods denied (from 1 to 4) and pods wrongly denied (from 1 to 4) are worse'
+        in heading[0]
+    )
     assert "; pods failed (from 1 to 0) is better; " in heading[0]
     assert "cannot be told (1 and 1 runs are too few to tell a change from chance: take 5 on each side)" in heading[0]
 
