@@ -16,10 +16,11 @@ MEASURES = ("verification", "validation", "registry_refusals", "machine_cpu")
 """Mean seconds of a request to Ratify and to Gatekeeper, answers 429 and 5xx to Ratify, the share of all cores."""
 CACHED = 1.5
 """Admitted pods per verification request from which most were answered by a cache."""
-_PROCESSES = (
+PROCESSES = (
     *(metrics.RATIFY, metrics.GATEKEEPER, metrics.REGISTRY, metrics.APISERVER),
     *("etcd", "kube-controller-manager", "kube-scheduler", "kwok", "front", "prometheus", "harness"),
 )
+"""The components that are processes of the run, as targets are named."""
 
 
 class Interval(NamedTuple):
@@ -91,7 +92,7 @@ def _busy(records: Records) -> list[Interval]:
     if records.run.get("platform") != "local" or not cores:
         raise CollectError("How busy the machines were is not known: only a run on one machine has all its processes.")
     samples = records.samples
-    processes = [_component(records, name) for name in _PROCESSES if samples is None or samples.targets(name)]
+    processes = [_component(records, name) for name in PROCESSES if samples is None or samples.targets(name)]
     if not processes:
         raise CollectError("No process was measured.")
     instants = [time for time, _ in max((process.memory() for process in processes), key=len)]

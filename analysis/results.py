@@ -26,7 +26,7 @@ def analyse(folder: Path) -> Summary:
     summary = figures(records)
     write_atomically(folder / SUMMARY, orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
     write_atomically(folder / JUNIT, junit.render(summary, records.run) + b"\n")
-    for name, document in perfdata.documents(summary):
+    for name, document in perfdata.documents(records, summary):
         write_atomically(folder / PERFDATA / name, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     write_atomically(folder / report.REPORT, report.render(records, summary).encode())
     return summary

@@ -28,11 +28,11 @@ def test_every_result_is_written_and_nothing_else(folder):
         "junit.xml",
         "report.html",
         "perfdata",
-        "PodStartupLatency_local-S_2026-11-22T16:00:00Z.json",
+        "PodStartupLatency_PodStartupLatency_local-S_2026-11-22T16:00:00Z.json",
         "RatifyLatency_local-S_2026-11-22T16:00:00Z.json",
         "GatekeeperLatency_local-S_2026-11-22T16:00:00Z.json",
-        "APIResponsiveness_local-S_2026-11-22T16:00:00Z.json",
-        "ResourceUsage_local-S_2026-11-22T16:00:00Z.json",
+        "APIRequestLatency_local-S_2026-11-22T16:00:00Z.json",
+        "ResourceUsageSummary_local-S_2026-11-22T16:00:00Z.json",
     }
 
 
@@ -43,43 +43,29 @@ def test_analysing_again_gives_the_same(folder):
     assert first == {path: path.read_bytes() for path in first}
 
 
-def test_perfdata_is_in_milliseconds_and_leaves_out_what_is_null(folder):
-    analyse(folder)
-    (file,) = (folder / "perfdata").glob("PodStartupLatency*")
-    assert orjson.loads(file.read_bytes()) == {
-        "version": "1.0",
-        "dataItems": [
-            {
-                "data": {"Perc50": 2000.0, "Perc90": 4000.0, "Perc95": 4000.0, "Perc99": 4000.0, "Perc100": 4000.0},
-                "unit": "ms",
-                "labels": {"Metric": "pod_startup"},
-            }
-        ],
-        "labels": {"run_id": "run-1"},
-    }
-    (file,) = (folder / "perfdata").glob("RatifyLatency*")
-    assert [item["labels"]["Metric"] for item in orjson.loads(file.read_bytes())["dataItems"]] == ["verification"]
-
-
-def test_junit_has_a_case_per_threshold_and_one_for_the_run(folder):
+def test_junit_has_a_case_for_the_run_its_phases_and_each_threshold(folder):
     analyse(folder)
     suite = xml.fromstring((folder / "junit.xml").read_bytes())
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "0")
     cases = {case.get("name"): case for case in suite.iter("testcase")}
-    assert list(cases) == ["run", "pods.ready >= pods.expected", "ratify.timeouts <= 5"]
+    limits = ["pods.ready >= pods.expected", "ratify.timeouts <= 5"]
+    assert list(cases) == ["local-S overall", "local-S: [step: 01] up", *limits]
+    assert cases["local-S: [step: 01] up"].get("time") == "8.000"
     failure = cases["pods.ready >= pods.expected"].find("failure")
-    assert failure is not None and failure.get("message") == "pods.ready is 2."
+    assert failure is not None and failure.get("message") == failure.text == "pods.ready is 2."
     assert {p.get("name") for p in suite.iter("property")} >= {"run_id", "version.ratify", "scenario.workload"}
 
 
 def test_junit_tells_a_run_that_failed_from_one_that_broke_a_threshold(tmp_path):
     folder = tmp_path / "run-1"
-    write_run(folder, error={"phase": "up", "message": "No\x1b[31m port."}, window=None)
+    phases = [{"name": "up", "started": 990.0, "finished": 998.0, "ok": False}]
+    write_run(folder, error={"phase": "up", "message": "No\x1b[31m port."}, window=None, phases=phases)
     analyse(folder)
     suite = xml.fromstring((folder / "junit.xml").read_bytes())
-    assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
-    (error,) = suite.iter("error")
-    assert "failed in phase up: No[31m port." in (error.get("message") or "")
+    failed = {case.get("name"): case.findtext("failure") or "" for case in suite.iter("testcase")}
+    assert list(failed) == ["local-S overall", "local-S: [step: 01] up"]
+    assert "failed in phase up: No[31m port." in failed["local-S overall"]
+    assert failed["local-S: [step: 01] up"] == "No[31m port."
 
 
 def test_a_run_that_broke_before_its_load_gets_every_result(tmp_path):
