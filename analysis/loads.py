@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from analysis import shards
 from analysis.components import Component
 from analysis.figures import Missing, Record
 from analysis.percentiles import distribution
@@ -36,7 +37,7 @@ FEW = f"Fewer than {FEWEST} objects had a time at which they were due: they show
 UNCODED = "The records do not say with which status the requests were answered."
 _FIGURES = (
     *("objects", "failed", "requested_per_s", "achieved_per_s", "answered_per_s"),
-    *("answers", "admission_share", "limiter", "phases"),
+    *("answers", "admission_share", "limiter", "phases", "shards"),
 )
 
 
@@ -54,7 +55,8 @@ def section(records: Records, apiserver: Component, missing: Missing) -> Record:
     settings = records.setting("load", "phases")
     parts = [(number, _of_phase(requests, number), _phase(settings, number)) for number in numbers]
     admission = missing.figure("load.admission_share", lambda: _admission_share(apiserver))
-    phases = [_phase_figures(number, own, phase, admission, missing) for number, own, phase in parts]
+    connections = MOST_WORKERS * max(1, len(records.shards or ()))
+    phases = [_phase_figures(number, own, phase, admission, connections, missing) for number, own, phase in parts]
     return {
         "objects": sum(1 for one in requests if one.get("verb", "create") == "create"),
         "failed": sum(1 for one in requests if one["status"] == "failed"),
@@ -63,7 +65,14 @@ def section(records: Records, apiserver: Component, missing: Missing) -> Record:
         "admission_share": admission,
         "limiter": missing.figure("load.limiter", lambda: _worst(phases, declared)),
         "phases": phases,
+        "shards": missing.figure("load.shards", lambda: _shards(records, missing)),
     }
+
+
+def _shards(records: Records, missing: Missing) -> list[Record]:
+    if records.shards is None:
+        raise CollectError(records.problems[shards.SHARDS])
+    return shards.rows(records.shards, "load.shards", missing)
 
 
 def _of_phase(requests: Sequence[Record], number: float) -> list[Record]:
@@ -82,7 +91,12 @@ def _phase(settings: Any, number: float) -> Record:
 
 
 def _phase_figures(
-    number: float, requests: Sequence[Record], phase: Record, admission: float | None, missing: Missing
+    number: float,
+    requests: Sequence[Record],
+    phase: Record,
+    admission: float | None,
+    connections: int,
+    missing: Missing,
 ) -> Record:
     path = f"load.phases.{number}"
     return {
@@ -90,7 +104,7 @@ def _phase_figures(
         "requests": len(requests),
         "failed": sum(1 for one in requests if one["status"] == "failed"),
         **_rates(path, requests, False, missing),
-        "limiter": missing.figure(f"{path}.limiter", lambda: _limiter(requests, phase, admission)),
+        "limiter": missing.figure(f"{path}.limiter", lambda: _limiter(requests, phase, admission, connections)),
     }
 
 
@@ -168,7 +182,7 @@ def _worst(phases: Sequence[Record], declared: bool) -> Record:
     return {**worst, "reason": f"{said}{worst['reason']}"}
 
 
-def _limiter(requests: Sequence[Record], phase: Record, admission: float | None) -> Record:
+def _limiter(requests: Sequence[Record], phase: Record, admission: float | None, connections: int) -> Record:
     """What kept a phase from its schedule, the share of its objects that it concerns, and a sentence on it."""
     if phase["pattern"] == "closed":
         return {"name": "none", "share": 0.0, "reason": CLOSED}
@@ -178,20 +192,20 @@ def _limiter(requests: Sequence[Record], phase: Record, admission: float | None)
     )
     if len(due) < FEWEST:
         raise CollectError(FEW)
-    limits = [each for each in (_client(requests, due), _control_plane(due, phase, admission)) if each]
+    limits = [each for each in (_client(requests, due, connections), _control_plane(due, phase, admission)) if each]
     if limits:
         return max(limits, key=lambda each: float(each["share"]))
     reason = f"Objects were sent within {LATE_SECONDS * 1000:.0f} ms of their time, and answers did not pile up."
     return {"name": "none", "share": 0.0, "reason": reason}
 
 
-def _client(requests: Sequence[Record], due: Sequence[Record]) -> Record | None:
-    """Objects that were late though there was a connection to send them by."""
+def _client(requests: Sequence[Record], due: Sequence[Record], connections: int) -> Record | None:
+    """Objects that were late though one of the ``connections`` was free to send them by."""
     sent = sorted(one["sent"] for one in requests)
     answered = sorted(one["answered"] for one in requests if one["answered"] is not None)
 
     def free(moment: float) -> bool:
-        return bisect_right(sent, moment) - bisect_right(answered, moment) < MOST_WORKERS
+        return bisect_right(sent, moment) - bisect_right(answered, moment) < connections
 
     late = sum(1 for one in due if one["sent"] - one["intended"] > LATE_SECONDS and free(one["intended"]))
     share = late / len(due)

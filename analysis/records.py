@@ -14,6 +14,7 @@ import orjson
 
 from analysis import shapes
 from analysis.samples import Samples, Window
+from analysis.shards import SHARD, SHARDS
 from workloads.errors import CollectError
 
 Record = dict[str, Any]
@@ -39,6 +40,8 @@ class Records:
     """What was carried out of the schedule of faults; empty if there was none."""
     replicas: list[Record] | None
     """The pods of Ratify and Gatekeeper as they were followed; empty on one machine, which has none."""
+    shards: list[Record] | None
+    """What each shard of a load that several drivers sent says of itself; empty where one sent it."""
     problems: dict[str, str]
     """Why a file's records are None, by the name of the file."""
 
@@ -67,6 +70,9 @@ def read(folder: Path) -> Records:
     replicas: list[Record] | None = []
     if (folder / REPLICAS).exists():
         replicas = _lines(folder / REPLICAS, "replica", shapes.REPLICA, problems)
+    shards: list[Record] | None = []
+    if (folder / SHARDS).exists():
+        shards = _lines(folder / SHARDS, "sum of a shard", SHARD, problems)
     if run.get("collected_afterwards") and requests is None:
         problems["requests.jsonl"] = AFTERWARDS
     samples = None
@@ -75,7 +81,7 @@ def read(folder: Path) -> Records:
     except CollectError as error:
         unasked = run.get("collected_afterwards") and not (folder / "metrics.parquet").exists()
         problems["metrics.parquet"] = NO_PROMETHEUS if unasked else str(error)
-    return Records(folder, run, pods, requests, events, samples, admissions, faults, replicas, problems)
+    return Records(folder, run, pods, requests, events, samples, admissions, faults, replicas, shards, problems)
 
 
 def read_run(folder: Path) -> Record:

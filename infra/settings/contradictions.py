@@ -18,6 +18,7 @@ from workloads.negatives import problems as negatives_problems
 from workloads.referrers import problems as referrers_problems
 from workloads.registries import public_host
 from workloads.schedules import problems as phase_problems
+from workloads.shards import problems as shard_problems
 from workloads.sizes import SYSTEM_PODS, pods_per_node
 from workloads.thresholds import problem as threshold_problem
 
@@ -97,6 +98,11 @@ def _load(settings: Settings) -> Iterator[Contradiction]:
         )
     for problem in phase_problems(load.phases, settings.scenario.shards):
         yield ("load.phases", "scenario.shards"), f"load.{problem}"
+    if load.shards > 1 and load.mode == "declared":
+        yield ("load.shards", "load.mode"), "load.shards: mode declared has one driver; set load.mode to created."
+    elif load.shards > 1:
+        for problem in shard_problems(load.phases, settings.scenario.shards, load.shards):
+            yield ("load.shards", "load.phases", "scenario.shards"), f"load.shards: {problem}"
 
 
 def _room(settings: Settings) -> Iterator[Contradiction]:

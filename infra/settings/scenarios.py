@@ -10,6 +10,7 @@ from infra.settings.declaring import MEDIA_TYPE, setting
 from workloads.negatives import MOST_SHARDS
 from workloads.referrers import MOST_BYTES, MOST_COPIES, Extra
 from workloads.schedules import Phase, constant
+from workloads.shards import MOST_DRIVERS
 from workloads.sizes import SizeName
 
 
@@ -94,6 +95,12 @@ class Load:
     rate: float = setting(1.0, "Workloads per second in mode created.", unit="1/s", minimum=0.001, maximum=10_000)
     phases: tuple[Phase, ...] = setting(
         (), "The schedule of mode created, instead of one rate: a list of {pattern, objects, seconds, …}, see load.md."
+    )
+    shards: int = setting(
+        1,
+        "Drivers that share the schedule of mode created, each a process: see load.md.",
+        minimum=1,
+        maximum=MOST_DRIVERS,
     )
     deadlineSeconds: int = setting(
         900, "How long is waited, once the load is sent, until every pod's outcome is known.", unit="s", minimum=1

@@ -132,6 +132,7 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
             cluster.pop(key, None)
     if config.get("load", {}).get("phases"):
         config["load"]["mode"] = "created"
+    config.get("load", {}).pop("shards", None)
     shares = scenario.get("negatives", {})
     if negatives.problems(shares, scenario.get("shards", 1)) or not scenario.get("signatures", 5):
         scenario.pop("negatives", None)
@@ -193,7 +194,7 @@ def test_one_error_names_every_bad_key_and_the_nearest_known_one():
         "scenario.containers: expected from 1 to 100, got 0.",
         "gatekeeper.auditIntervall: there is no such key; did you mean gatekeeper.auditInterval?",
         "gatekeeper.logDenies: expected on or off, got 'perhaps'.",
-        "load: expected an object with the keys mode, start, rate, phases, deadlineSeconds, quietSeconds, "
+        "load: expected an object with the keys mode, start, rate, phases, shards, deadlineSeconds, quietSeconds, "
         "retrySeconds.",
     }
     assert set(told) == starts
@@ -423,6 +424,9 @@ def test_phases_are_the_schedule_and_without_any_the_rate_is():
             {"mode": "created", "phases": [{"pattern": "closed", "workers": 500}]},
             "load.phases: phase.workers: expected",
         ),
+        ({"shards": 2}, "load.shards: mode declared has one driver; set load.mode to created."),
+        ({"mode": "created", "shards": 6}, "load.shards: 6 drivers cannot share 5 objects"),
+        ({"mode": "created", "phases": PHASES, "shards": 3}, "load.shards: 3 drivers cannot share the 2 workers"),
     ],
 )
 def test_phases_that_cannot_be_are_told(load, told):

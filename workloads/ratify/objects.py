@@ -6,7 +6,7 @@ same plan how many pods to expect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -98,9 +98,9 @@ def namespace_objects(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def workload_objects(plan: Plan, host: str) -> list[dict[str, Any]]:
-    """One object per shard, whose images are on the registry ``host``."""
-    return [_workload(plan, shard, host) for shard in range(plan.shards)]
+def workload_objects(plan: Plan, host: str, places: Iterable[int] | None = None) -> list[dict[str, Any]]:
+    """One object for each of these places, or for all, whose images are on the registry ``host``."""
+    return [_workload(plan, place, host) for place in (range(plan.shards) if places is None else places)]
 
 
 def _workload(plan: Plan, shard: int, host: str) -> dict[str, Any]:
