@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": "Make keys to sign with, look at chains, and export what verifiers are to trust.",
     "genk8s": "Print workloads with the images that csscgen seeds.",
     "load": "Send a stack's load and record what becomes of it.",
+    "shards": "Send a load from several drivers on a cluster: print their Job, be one of them, merge what they told.",
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",
     "runs": "List the runs that there are, and show them side by side.",

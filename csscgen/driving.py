@@ -11,7 +11,8 @@ import re
 import resource
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from csscgen import spools
@@ -27,6 +28,8 @@ from csscgen.replicas import Component, Replicas
 from csscgen.resuming import Watched
 from csscgen.runs import Run
 from csscgen.scraping import Scraper, Target
+from csscgen.sharding.plans import ShardPlan
+from csscgen.sharding.processes import begin, send_in_shards
 from csscgen.spools import Spool
 from csscgen.surroundings import METRICS, look
 from csscgen.tracking import Tracker
@@ -74,7 +77,7 @@ def drive(context: Context, run: Run, before: Watched | None = None) -> None:
             with checkpoints.kept():
                 if not (before and before.loaded):
                     with run.phase(context.progress, "load"):
-                        _load(context, outputs, observer.tracker, usage, requests)
+                        _load(context, run, outputs, observer.tracker, usage, requests)
                 with run.phase(context.progress, "settle"):
                     _settle(context, run, observer, usage)
         finally:
@@ -137,7 +140,9 @@ def _settle(context: Context, run: Run, observer: Observer, usage: Usage) -> Non
         context.progress.say(f"  {live.text()}")
 
 
-def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Usage, requests: list[Request]) -> None:
+def _load(
+    context: Context, run: Run, outputs: dict[str, Any], tracker: Tracker, usage: Usage, requests: list[Request]
+) -> None:
     """Sends the load in the way that the settings ask for; ``requests`` gets what is answered, broken off or not."""
     settings = context.settings
     bodies = workload_objects(settings.plan, outputs["registry"])
@@ -153,7 +158,13 @@ def _load(context: Context, outputs: dict[str, Any], tracker: Tracker, usage: Us
                 tracker.refuse(request.workload, request.message or "refused")
         context.progress.update(f"{request.object} {request.status}")
 
-    if settings.load.mode == "created":
+    if settings.load.mode == "created" and settings.load.shards > 1:
+        plan, done = settings.plan, tuple(sorted(_sent(bodies, requests)))
+        load = settings.load
+        shards = ShardPlan(plan, outputs["registry"], load.schedule, load.shards, begin(plan.shards), done, again)
+        for each in send_in_shards(shards, outputs["kubeconfig"], run.folder, usage.start, answered):
+            usage.add(each)
+    elif settings.load.mode == "created":
         usage.start()
         parts = remaining(work_out(settings.load.schedule, len(bodies)), _sent(bodies, requests))
         send(outputs["kubeconfig"], bodies, parts, answered, again=again)
@@ -241,13 +252,17 @@ class Live:
 
 
 class Usage:
-    """What the harness itself takes: CPU of this process from the first object that is sent until the run settles."""
+    """What the harness itself takes: CPU of this process from the first object that is sent until the run settles.
+
+    With it what the processes of the load's shards take.
+    """
 
     def __init__(self, *on_start: Callable[[], None]) -> None:
         """``on_start`` are called when the first object is sent."""
         self._on_start = on_start
         self._start: float | None = None
         self._window: float | None = None
+        self._shards: Counter[str] = Counter()
         self.began: float | None = None
         """When the first object was sent, epoch seconds."""
 
@@ -264,11 +279,16 @@ class Usage:
         if self._start is not None and self._window is None:
             self._window = time.process_time() - self._start
 
+    def add(self, shard: Mapping[str, float]) -> None:
+        """What a shard of the load has taken: the last line that it told."""
+        self._shards.update({key: shard[key] for key in ("cpu_seconds", "window_cpu_seconds", "peak_rss_bytes")})
+
     def figures(self) -> dict[str, float | None]:
         """For run.json: seconds and bytes."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        shards = self._shards
         return {
-            "cpu_seconds": usage.ru_utime + usage.ru_stime,
-            "peak_rss_bytes": float(usage.ru_maxrss * 1024),
-            "window_cpu_seconds": self._window,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime + shards["cpu_seconds"],
+            "peak_rss_bytes": float(usage.ru_maxrss * 1024) + shards["peak_rss_bytes"],
+            "window_cpu_seconds": None if self._window is None else self._window + shards["window_cpu_seconds"],
         }

@@ -117,17 +117,19 @@ def send(
     on_answer: Callable[[Request], None],
     *,
     again: bool = False,
+    begin: float | None = None,
 ) -> list[Request]:
     """Sends the objects that ``parts`` name by their place in ``bodies``; what became of each, as they were answered.
 
     One that got no answer has failed. ``on_answer`` is told of each at once. ``again`` says that one may have been sent
-    before: its answer was not heard. Raises ClusterError if the kubeconfig cannot be used.
+    before: its answer was not heard. ``begin`` is when the schedule begins, epoch seconds, and may have passed; without
+    it that is at once. Raises ClusterError if the kubeconfig cannot be used.
     """
     import uvloop
 
     login = Login(kubeconfig)
     prefix = login.path
-    sender = _Sender(login, [Item.of(body, prefix) for body in bodies], parts, on_answer, again)
+    sender = _Sender(login, [Item.of(body, prefix) for body in bodies], parts, on_answer, again, begin)
     with _unhindered():
         return run(sender.run(), uvloop.new_event_loop)
 
@@ -151,12 +153,14 @@ class _Sender:
         parts: Sequence[Part],
         on_answer: Callable[[Request], None],
         again: bool,
+        begin: float | None,
     ) -> None:
         self._login = login
         self._items = items
         self._parts = parts
         self._on_answer = on_answer
         self._again = again
+        self._begin = begin
         self._requests: list[Request] = []
         self._connections: Connections
         self._epoch = 0.0
@@ -168,6 +172,8 @@ class _Sender:
         await self._connections.open(min(BEFOREHAND, len(self._items)))
         begin = time.monotonic()
         self._epoch = time.time() - begin
+        if self._begin is not None:
+            begin = self._begin - self._epoch
         try:
             async with asyncio.TaskGroup() as group:
                 for part in self._parts:

@@ -21,6 +21,7 @@ KEYS = {f"{name}.{field.name}" for name, subject in SUBJECTS.items() for field i
 }
 NOT_AZURES = {
     "faults",
+    "load.shards",
     "cluster.kubeconfig",
     "cluster.context",
     "cluster.nodeCpu",

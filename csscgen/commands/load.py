@@ -9,7 +9,10 @@ from csscgen.commands import options
 
 @click.command()
 @options.on_stack
-def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool) -> None:
+@click.option("--shards", type=int, metavar="N", help="Share the schedule among N drivers: --set load.shards=N.")
+def command(
+    stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool, shards: int | None
+) -> None:
     """Send a stack's load and record what becomes of it.
 
     Arms watches and scrapers, lets the program declare the workloads (load.mode=declared) or creates them at load.rate
@@ -19,12 +22,15 @@ def command(stack: str, changes: tuple[str, ...], engine: str, instance: str | N
     \b
     Example:
       csscgen load --stack local-S --set load.mode=created --set load.rate=5
+      csscgen load --stack local-S --set load.mode=created --set load.rate=500 --shards 2
     """
     from csscgen import pipeline, runs, steps
     from csscgen.context import open_context
     from csscgen.driving import drive
     from csscgen.guarding import guarded
 
+    if shards is not None:
+        changes = (*changes, f"load.shards={shards}")
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
     context.outputs()  # refuses a stack that is not up before a folder is made
     with pipeline.exclusive(context), guarded(context) as guard:

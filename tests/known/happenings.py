@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from analysis.loglinear import LogLinear
 from csscgen.auditing import collect_admissions
 from csscgen.checkpoints import Checkpoints
 from csscgen.faults import Entry
@@ -78,6 +79,7 @@ def write(folder: Path, *, hard: bool, spelling: str = "_millisecond") -> Truth:
     pods, events = _pods(tracker, clock, scenario, hard)
     Checkpoints(folder, tracker, requests).write()
     collect_admissions(_audit(folder, events), run)
+    shards = _shards(folder, requests) if hard else {"load.shards": []}
     if hard:
         faults = [
             Entry("ratify-1", "kill", 29.5, 0.1, None, 1029.5, 1029.6, 1030.4),
@@ -98,6 +100,7 @@ def write(folder: Path, *, hard: bool, spelling: str = "_millisecond") -> Truth:
     return {
         **_settings(hard),
         **load,
+        **shards,
         **pods,
         **figures,
         "ratify.admissions_per_verification": admitted / verifications,
@@ -208,6 +211,28 @@ def _load(hard: bool) -> tuple[Truth, list[Request]]:
     load = {"objects": 200, "failed": failures, **rates, "limiter": limiter, "phases": [one]}
     load["answers"] = {"201": 195, "500": 5} if hard else {"201": 200}
     return {f"load.{key}": value for key, value in load.items()}, requests
+
+
+def _shards(folder: Path, requests: list[Request]) -> Truth:
+    """Two drivers that sent every other object; each row is what theirs were."""
+    lines, rows = [], []
+    for shard in range(2):
+        own = requests[shard::2]
+        lags = [one.sent - one.intended for one in own if one.intended is not None]
+        lines.append(
+            {
+                **{"shard": shard, "shards": 2, "begin": 1001.0, "objects": 100, "requests": 100},
+                **{"failed": sum(one.status == "failed" for one in own), "first_sent": own[0].sent},
+                **{"first_due": own[0].intended, "lag": LogLinear(lags).record()},
+                "answer": LogLinear(one.answered - one.sent for one in own).record(),
+            }
+        )
+    (folder / "shards.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    # Every 40th object from the first on is 15 ms late, and all of those are the second driver's.
+    for shard, late, failed in ((0, 0.001, 3), (1, 0.015, 2)):
+        lag = {"p50": 0.001, "p99": late, "max": late}
+        rows.append({"shard": shard, "objects": 100, "failed": failed, "begin_skew_seconds": late, "lag_seconds": lag})
+    return {"load.shards": rows}
 
 
 def _sentence(text: Any) -> bool:
