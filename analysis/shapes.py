@@ -124,7 +124,7 @@ _SUBJECTS = ("registry", "ratify", "gatekeeper", "load", "monitoring", "policy",
 RUN = entries(
     {},
     {
-        **dict.fromkeys(("run_id", "stack", "family", "platform", "started_at", "finished_at"), maybe(text)),
+        **dict.fromkeys(("run_id", "stack", "family", "platform", "set", "started_at", "finished_at"), maybe(text)),
         "engine": maybe(values(maybe(text))),
         "settings": entries(
             {},

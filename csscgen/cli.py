@@ -19,6 +19,7 @@ from workloads.errors import ProjectError, brief
 COMMANDS = {
     "plan": "Tell what a run would do, take and cost.",
     "run": "Run a stack's scenario from nothing to a report.",
+    "repeat": "Run a stack's scenario several times, one after another, as a set.",
     "up": "Bring up a stack and the shared stack that it needs, without load.",
     "preview": "Show what up would do.",
     "destroy": "Remove what a stack made.",
@@ -30,8 +31,9 @@ COMMANDS = {
     "shards": "Send a load from several drivers on a cluster: print their Job, be one of them, merge what they told.",
     "collect": "Collect logs and queries into a run's folder, and report.",
     "report": "Make a run's summary and report again.",
-    "runs": "List the runs that there are, and show them side by side.",
+    "runs": "List the runs that there are, show them, and trace their figures to records.",
     "compare": "Tell what got better or worse from the runs BASE to the runs NEW.",
+    "baselines": "Keep runs by a name, to compare others with.",
     "doctor": "Show what runs, and what is left of commands that are gone.",
     "tools": "Find or build the real binaries of a local stack.",
 }

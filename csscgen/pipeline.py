@@ -48,16 +48,16 @@ PREPARATION: dict[str, Callable[[Context, Run], None]] = {"tools": _tools, "up":
 """The steps before the load, in order. Each can be taken again: it finds what it had done, and does what is lacking."""
 
 
-def run(context: Context, *, keep: bool = False) -> dict[str, Any]:
+def run(context: Context, *, keep: bool = False, in_set: str | None = None) -> dict[str, Any]:
     """Runs the stack's scenario and returns its summary.
 
-    ``keep`` leaves the stack up. Raises ProjectError of the step that failed, after the report is written and the
-    stack is gone; KeyboardInterrupt likewise.
+    ``keep`` leaves the stack up; ``in_set`` is the set of runs that this is one of. Raises ProjectError of the step
+    that failed, after the report is written and the stack is gone; KeyboardInterrupt likewise.
     """
     check(context)
     with exclusive(context), guarded(context) as guard:
         _check_left(context)
-        record, context = begin(context, guard)
+        record, context = begin(context, guard, in_set)
         return _to_the_end(context, record, guard, lambda: _measure(context, record), keep)
 
 
@@ -110,9 +110,9 @@ def exclusive(context: Context) -> Iterator[None]:
         steps.remove_instance(context.state)
 
 
-def begin(context: Context, guard: Guard | None = None) -> tuple[Run, Context]:
+def begin(context: Context, guard: Guard | None = None, in_set: str | None = None) -> tuple[Run, Context]:
     """Makes the folder of a new run, and the context in which everything carries its id."""
-    record = Run.of(context)
+    record = Run.of(context, set=in_set)
     context = context.changed(runId=record.id)
     record.settings = asdict(context.settings)
     _open(context, record, guard)

@@ -74,6 +74,8 @@ class Run:
     instance: str | None = None
     changes: list[str] = field(default_factory=list)
     """The ``--set`` words."""
+    set: str | None = None
+    """The set of runs that it is one of."""
     cut_off: bool = False
     """Whether the harness ended before the run did. It can be resumed for as long as its stack is there."""
     resumed: list[dict[str, Any]] = field(default_factory=list)

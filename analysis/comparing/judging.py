@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from math import comb, isfinite
+from math import comb
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
-
-import yaml
+from typing import Any
 
 from analysis.comparing import statistics
-from analysis.comparing.rows import Comparison, Direction, Row, Verdict
+from analysis.comparing.circumstances import circumstances
+from analysis.comparing.figures import Figure, figures, known, of
+from analysis.comparing.rows import Comparison, Row, Verdict
 from analysis.records import read_summary
 from workloads.errors import CollectError, UsageError, named
 
@@ -20,26 +19,17 @@ LEVEL = 0.05
 """The share of comparisons of equal sides in which any tested figure may be called different."""
 
 
-class Figure(NamedTuple):
-    """How a figure is compared: exact, tested or shown. The tolerance is a share of the base."""
-
-    unit: str
-    direction: Direction
-    how: str
-    tolerance: float = 0.0
-
-
-@cache
-def known() -> Mapping[str, Figure]:
-    """The figures that are compared, by path in summary.json."""
-    entries = yaml.safe_load(Path(__file__).with_name("figures.yaml").read_text())
-    return {metric: Figure(**entry) for metric, entry in entries.items()}
-
-
 def compare(
-    base: Sequence[Path], new: Sequence[Path], tolerances: Mapping[str, float], *, force: bool = False
+    base: Sequence[Path],
+    new: Sequence[Path],
+    tolerances: Mapping[str, float],
+    *,
+    force: bool = False,
+    every: bool = False,
 ) -> Comparison:
     """Compares the runs in folders. Tolerances, shares of the base, replace those of figures.yaml.
+
+    ``every`` asks for a row of each figure that any run has, and not only of those that are judged or shown.
 
     Raises CollectError where a run has no summary, and UsageError where a run stands on both sides, a tolerance is for
     a figure that is not tested, or, without ``force``, the scenarios differ.
@@ -55,9 +45,25 @@ def compare(
     if differing and not force:
         raise UsageError(f"The runs differ in {', '.join(differing)}: --force compares them nevertheless.")
     said = [f"The runs differ in {', '.join(differing)}."] if differing else []
-    rows = tuple(_row(metric, known()[metric], *sides, tolerances.get(metric)) for metric in known())
+    before, after = ([figures(summary) for summary in side] for side in sides)
+    metrics = _metrics([*before, *after], every)
+    rows = tuple(_row(metric, figure, before, after, tolerances.get(metric)) for metric, figure in metrics.items())
     said += [f"{row.metric} is worse: {row.reason}" for row in rows if row.verdict == "worse"]
-    return Comparison(rows, tuple(said))
+    return Comparison(rows, tuple(said), circumstances(base, new))
+
+
+def _metrics(runs: Sequence[Mapping[str, float | None]], every: bool) -> dict[str, Figure]:
+    """The figures that get a row, in the order of figures.yaml: those that are judged or shown, be they there or not.
+
+    With ``every`` also the others that any run has.
+    """
+    rows = {name: figure for name, figure in known().items() if figure.how in ("exact", "tested", "shown")}
+    if not every:
+        return rows
+    order = {name: place for place, name in enumerate(known())}
+    there = {path: found for run in runs for path in run if (found := of(path)) and found[1].how != "none"}
+    rows |= {path: there[path][1] for path in sorted(there, key=lambda path: (order[there[path][0]], path))}
+    return rows
 
 
 def _summary(folder: Path) -> Mapping[str, Any]:
@@ -81,23 +87,14 @@ def _scenario(summary: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _value(summary: Mapping[str, Any], metric: str) -> float | None:
-    """A figure of a summary; None if it is missing or no finite number."""
-    found: Any = summary
-    for key in metric.split("."):
-        found = found.get(key) if isinstance(found, dict) else None
-    number = isinstance(found, int | float) and not isinstance(found, bool) and isfinite(found)
-    return float(found) if number else None
-
-
 def _row(
     metric: str,
     figure: Figure,
-    base: Sequence[Mapping[str, Any]],
-    new: Sequence[Mapping[str, Any]],
+    base: Sequence[Mapping[str, float | None]],
+    new: Sequence[Mapping[str, float | None]],
     tolerance: float | None,
 ) -> Row:
-    before, after = ([_value(summary, metric) for summary in side] for side in (base, new))
+    before, after = ([run.get(metric) for run in side] for side in (base, new))
     one = [value for value in before if value is not None]
     two = [value for value in after if value is not None]
     lacking = len(before) + len(after) - len(one) - len(two)
@@ -111,7 +108,7 @@ def _row(
         return row("worse", f"{len(after) - len(two)} of {len(after)} runs have no such figure, and the base has it.")
     if left is None or right is None or lacking:
         return row("unknown", f"{lacking} of {len(before) + len(after)} runs have no such figure.")
-    if figure.how == "shown":
+    if figure.how in ("shown", "listed"):
         return row("unknown", "It is shown, and not judged: equal runs differ in it too much.")
     if figure.how == "exact":
         reason = f"the worst run had {left:g} in the base, and has {right:g}."

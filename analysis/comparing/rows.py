@@ -36,6 +36,8 @@ class Comparison:
 
     rows: tuple[Row, ...]
     reasons: tuple[str, ...]
+    circumstances: tuple[str, ...] = ()
+    """Sentences on what else the runs differ in: versions of components, the machine."""
 
     @property
     def worse(self) -> tuple[Row, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from csscgen.commands import options
@@ -10,6 +12,7 @@ from csscgen.commands.printing import conclude
 
 @click.command()
 @options.on_stack
+@options.judged
 @options.as_json
 @click.option("--run", "name", metavar="ID", help="The run to complete; the stack's newest if it is not given.")
 def command(
@@ -19,6 +22,8 @@ def command(
     instance: str | None,
     quiet: bool,
     as_json: bool,
+    thresholds: tuple[str, ...],
+    thresholds_file: Path | None,
     name: str | None,
 ) -> None:
     """Collect logs and queries into a run's folder, and report.
@@ -32,12 +37,14 @@ def command(
       csscgen collect --stack perf-L
     """
     from analysis.results import analyse
-    from csscgen import aftermath, pipeline, recovering, runs
+    from csscgen import aftermath, limits, pipeline, recovering, runs
     from csscgen.collecting import collect
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
+    given = limits.read(thresholds, thresholds_file)
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
+    context = context.changed(thresholds=given) if given else context
     context.outputs()  # refuses a stack that is not up before the record is touched
     if name is None and aftermath.is_due(context):
         return conclude(analyse(aftermath.gather(context).folder), as_json=as_json)
@@ -45,6 +52,8 @@ def command(
     record = recovering.close(folder) if recovering.is_cut_off(folder) else runs.load(folder)
     if record.stack != stack:
         raise UsageError(f"Run {record.id} is one of stack {record.stack}, and the logs of {stack} are not its own.")
+    if given:
+        record.settings["thresholds"] = {**(record.settings.get("thresholds") or {}), **given}
     with record.phase(context.progress, "collect"):
         collect(context, record)
     record.cut_off = record.error is not None

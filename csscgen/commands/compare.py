@@ -19,6 +19,7 @@ from csscgen.commands.printing import table
 @click.option("--tolerance", "given", multiple=True, metavar="FIGURE=PERCENT", help="What a figure may change by.")
 @click.option("--force", is_flag=True, help="Compare runs of different scenarios too.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that overlays both sides.")
+@click.option("--all", "every", is_flag=True, help="A row for every figure that any run has.")
 @options.as_json
 def command(
     base: str,
@@ -26,11 +27,13 @@ def command(
     given: tuple[str, ...],
     force: bool,
     html: Path | None,
+    every: bool,
     as_json: bool,
 ) -> None:
     """Tell what got better or worse from the runs BASE to the runs NEW.
 
-    Several runs of a side are separated by commas. Counts such as denied or unverified pods are compared exactly, with
+    A side is a run, a set of runs that csscgen repeat made, or a baseline that csscgen baselines keeps, by its name, or
+    several of these, separated by commas. Counts such as denied or unverified pods are compared exactly, with
     one run on a side too. Times, memory and CPU are judged with 5 runs or more on each side; with fewer they are shown,
     and their verdict is unknown. The exit code is 3 if anything is worse.
 
@@ -39,17 +42,18 @@ def command(
     \b
     Example:
       csscgen compare local-S-20260102-101500-9f3c local-S-20260109-090000-11aa
+      csscgen compare before after --tolerance ratify.memory_bytes.mean=10
     """
     from analysis.comparing import compare
-    from csscgen import runs
+    from csscgen import sides
     from csscgen.stackfiles import project_root
     from workloads.errors import ThresholdError
 
     if html is not None and html.exists() and not html.is_file():
         raise click.UsageError(f"--html {html} is there and is no file: nothing is put in its place. Name a file.")
     root = project_root()
-    one, two = ([runs.find(root, name) for name in names.split(",")] for names in (base, new))
-    found = compare(one, two, dict(_tolerance(entry) for entry in given), force=force)
+    one, two = (sides.find(root, words) for words in (base, new))
+    found = compare(one, two, dict(_tolerance(entry) for entry in given), force=force, every=every)
     if html is not None:
         from analysis.comparison_page import page
         from analysis.files import write_atomically
@@ -70,6 +74,8 @@ def command(
             for row in found.rows
         ]
         table(rows, ["metric", "unit", "base", "new", "change", "p", "verdict", "reason"], as_json=False)
+    for sentence in found.circumstances:
+        click.echo(sentence, err=True)
     if found.worse:
         raise ThresholdError(" ".join(found.reasons))
     for reason in found.reasons:

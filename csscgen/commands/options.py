@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -29,9 +30,32 @@ instance = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout, and nothing else there.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 
+in_set = click.option("--in-set", metavar="SET", help="Keep the run in a set of runs, which compare takes by its name.")
+
 
 def on_stack(command: F) -> F:
     """The options of every command that works on a stack."""
     for option in (quiet, engine, instance, changes, stack):
         command = option(command)
     return command
+
+
+def judged(command: F) -> F:
+    """The options of a command that judges a run."""
+    return _threshold(_thresholds(command))
+
+
+_threshold = click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="'FIGURE OP VALUE'",
+    help="A limit that the run has to keep, beside those of its stack: 'pods.missing <= 0'.",
+)
+_thresholds = click.option(
+    "--thresholds",
+    "thresholds_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="More of them, as YAML with a line `FIGURE: OP VALUE` for each.",
+)

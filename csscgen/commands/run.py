@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from csscgen.commands import options
@@ -10,6 +12,8 @@ from csscgen.commands.printing import conclude
 
 @click.command()
 @options.on_stack
+@options.judged
+@options.in_set
 @options.as_json
 @click.option("--keep", is_flag=True, help="Leave the stack up, to look at it; csscgen destroy removes it.")
 @click.option(
@@ -26,6 +30,9 @@ def command(
     instance: str | None,
     quiet: bool,
     as_json: bool,
+    in_set: str | None,
+    thresholds: tuple[str, ...],
+    thresholds_file: Path | None,
     keep: bool,
     resume: str | None,
 ) -> None:
@@ -45,17 +52,26 @@ def command(
     Example:
       csscgen run --stack local-S
       csscgen run --stack local-S --set registry.size=XS --set ratify.cache=on --json
+      csscgen run --stack local-S --threshold 'ratify.verification_seconds.p99 <= 1.5'
       csscgen run --stack local-S --resume
       csscgen run --stack perf-S
     """
-    from csscgen import pipeline
+    from csscgen import limits, pipeline, sides
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
-    if resume is not None and changes:
-        raise UsageError("A run is resumed with the settings that it was begun with: leave --set out.")
+    if resume is not None and (changes or thresholds or thresholds_file or in_set):
+        raise UsageError(
+            "A run is resumed with the settings that it was begun with: leave --set, --threshold, --thresholds and "
+            "--in-set out. `csscgen report` judges it by other thresholds afterwards."
+        )
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
-    summary = (
-        pipeline.run(context, keep=keep) if resume is None else pipeline.resume(context, resume or None, keep=keep)
-    )
+    if in_set:
+        sides.check_set(context.root, in_set)
+    if given := limits.read(thresholds, thresholds_file):
+        context = context.changed(thresholds=given)
+    if resume is None:
+        summary = pipeline.run(context, keep=keep, in_set=in_set)
+    else:
+        summary = pipeline.resume(context, resume or None, keep=keep)
     conclude(summary, as_json=as_json)

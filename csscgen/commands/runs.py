@@ -14,7 +14,7 @@ from csscgen.commands.printing import table
 
 @click.group()
 def command() -> None:
-    """List the runs that there are, and show them side by side.
+    """List the runs that there are, show them, and trace their figures to records.
 
     \b
     Example:
@@ -73,6 +73,40 @@ def table_(names: tuple[str, ...], as_json: bool) -> None:
     if not as_json and not rows:
         raise UsageError(f"There is no run with a summary in {runs.folder(root)}. `csscgen run` makes one.")
     click.echo(json.dumps(rows, indent=2) if as_json else tables.markdown(rows))
+
+
+@command.command("show")
+@click.argument("run", required=False)
+@options.as_json
+def show(run: str | None, as_json: bool) -> None:
+    """Show every figure of a run, and why those that are missing are.
+
+    RUN is a run's id, a unique beginning of one, or its folder; without it the newest run is taken. The figures are
+    named as thresholds and csscgen runs trace take them. With --json it is the run's summary.json.
+
+    \b
+    Example:
+      csscgen runs show local-S-20260102-101500-9f3c
+      csscgen runs show --json | jq .ratify.verification_seconds
+    """
+    from analysis.listing import listed
+    from csscgen import runs
+    from csscgen.stackfiles import project_root
+    from workloads.errors import UsageError
+
+    folder = runs.find(project_root(), run)
+    summary = _summary(folder)
+    if not summary:
+        raise UsageError(
+            f"Run {folder.name} has no summary.json that can be read. `csscgen report {folder.name}` makes it anew."
+        )
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+        return
+    found = listed(summary)
+    for line in found.head:
+        click.echo(line)
+    table(found.rows, ["figure", "value", "reason"], as_json=False)
 
 
 def _row(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from analysis.comparing import Comparison, compare
+from analysis.comparing.figures import figures, known, of
 from analysis.comparing.statistics import mann_whitney
+from analysis.results import analyse
+from tests.known.happenings import write
 from workloads.errors import CollectError, UsageError
 
 P50 = "ratify.verification_seconds.p50"
@@ -105,3 +108,39 @@ def test_a_count_that_only_the_new_side_lacks_is_worse(tmp_path: Path) -> None:
 
     assert verdict(compare(base, new, {}), "pods.denied") == "worse"
     assert verdict(compare(new, base, {}), "pods.denied") == "unknown"
+
+
+def test_other_versions_and_machines_are_told(tmp_path: Path) -> None:
+    base, new = side(tmp_path, "a", [0.1]), side(tmp_path, "b", [0.1])
+    for folder, ratify, cores in ((base[0], "v1.4.5", 2), (new[0], "v1.4.6", 4)):
+        machine = {"cpu_count": cores, "memory_bytes": 24e9, "os": "Linux", "python": "3.11"}
+        run = {"versions": {"ratify": ratify, "etcd": "v3"}, "machine": machine}
+        (folder / "run.json").write_text(json.dumps(run))
+    found = compare(base, new, {})
+    assert found.reasons == ()
+    assert sorted(found.circumstances) == [
+        "The runs differ in machine.cpu_count: 2 in the base, 4 now.",
+        "The runs differ in versions.ratify: v1.4.5 in the base, v1.4.6 now.",
+    ]
+
+
+def test_every_figure_of_a_run_has_an_entry(tmp_path: Path) -> None:
+    for hard in (False, True):
+        write(tmp_path / str(hard), hard=hard)
+        there = figures(analyse(tmp_path / str(hard)))
+        assert [path for path, value in there.items() if value is not None and of(path) is None] == []
+
+
+def test_every_entry_is_of_a_figure(tmp_path: Path) -> None:
+    paths = set[str]()
+    for hard in (False, True):
+        write(tmp_path / str(hard), hard=hard)
+        paths |= {found[0] for path in figures(analyse(tmp_path / str(hard))) if (found := of(path))}
+    assert set(known()) - paths == {"ratify.oom"}  # of a cluster only
+
+
+def test_figures_that_are_listed_have_rows_on_demand(tmp_path: Path) -> None:
+    base, new = side(tmp_path, "a", [0.1], causes={"other": 1}), side(tmp_path, "b", [0.1])
+    assert "pods.causes.other" not in {row.metric for row in compare(base, new, {}).rows}
+    row = next(row for row in compare(base, new, {}, every=True).rows if row.metric == "pods.causes.other")
+    assert (row.base, row.new, row.verdict) == (1, None, "unknown")
