@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.comparing import Comparison, Row
-from analysis.comparing.judging import known
+from analysis.comparing.figures import known
 from analysis.differences import differences
 from analysis.formats import NONE, counted, digits, figure_name, figure_text
 from analysis.pages import environment, script_data
