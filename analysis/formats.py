@@ -12,6 +12,8 @@ def figure_text(path: str, value: Any) -> str:
     """A figure with its unit, by its path in the summary (``ratify.memory_bytes.peak`` is in bytes)."""
     if value is None:
         return NONE
+    if path.startswith("profile."):
+        return digits(value)  # its unit is what its profile says
     if "seconds" in path and not path.endswith(".count"):
         return seconds(value)
     if "bytes" in path:

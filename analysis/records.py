@@ -19,6 +19,7 @@ from workloads.errors import CollectError
 
 Record = dict[str, Any]
 REPLICAS = "replicas.jsonl"
+PROFILE = "profile.jsonl"
 NO_PROMETHEUS = "The run was collected afterwards, and its stack has no Prometheus that knows the metrics of the time."
 AFTERWARDS = "The run was collected afterwards: nobody recorded when its objects were sent, or watched them."
 
@@ -42,6 +43,8 @@ class Records:
     """The pods of Ratify and Gatekeeper as they were followed; empty on one machine, which has none."""
     shards: list[Record] | None
     """What each shard of a load that several drivers sent says of itself; empty where one sent it."""
+    profile: list[Record] | None
+    """What Prometheus answered to the queries of the run's metric profile; empty if it has none."""
     problems: dict[str, str]
     """Why a file's records are None, by the name of the file."""
 
@@ -73,6 +76,9 @@ def read(folder: Path) -> Records:
     shards: list[Record] | None = []
     if (folder / SHARDS).exists():
         shards = _lines(folder / SHARDS, "sum of a shard", SHARD, problems)
+    profile: list[Record] | None = []
+    if run.get("profile"):
+        profile = _lines(folder / PROFILE, "answer of Prometheus", shapes.ANSWER, problems)
     if run.get("collected_afterwards") and requests is None:
         problems["requests.jsonl"] = AFTERWARDS
     samples = None
@@ -81,7 +87,9 @@ def read(folder: Path) -> Records:
     except CollectError as error:
         unasked = run.get("collected_afterwards") and not (folder / "metrics.parquet").exists()
         problems["metrics.parquet"] = NO_PROMETHEUS if unasked else str(error)
-    return Records(folder, run, pods, requests, events, samples, admissions, faults, replicas, shards, problems)
+    return Records(
+        folder, run, pods, requests, events, samples, admissions, faults, replicas, shards, profile, problems
+    )
 
 
 def read_run(folder: Path) -> Record:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis import faults
+from analysis import faults, profiles
 from analysis.formats import NONE, digits, figure_text, megabytes, seconds
 from analysis.pages import environment, script_data
 from analysis.plots.every import plots
@@ -50,6 +50,9 @@ def render(records: Records, summary: Summary) -> str:
             meaning=[*meaning(summary), *_unanswered(records)],
             groups=groups(summary),
             faults=faults.rows(summary),
+            metrics=profiles.rows(summary),
+            alerts=[profiles.told(alert) for alert in (summary.get("profile") or {}).get("alerts", ())],
+            warnings=(summary.get("profile") or {}).get("warnings", ()),
             thresholds=[_threshold(row) for row in summary["thresholds"]],
             reasons=(summary["pods"]["reasons"] or [])[:MAX_REASONS],
             more_reasons=max(0, len(summary["pods"]["reasons"] or []) - MAX_REASONS),

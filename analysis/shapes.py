@@ -118,8 +118,34 @@ def entries(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = 
     return checked
 
 
+def _point(value: Any) -> Fault | None:
+    """A moment, and a sample's value as Prometheus writes it."""
+    if not isinstance(value, list) or len(value) != 2 or moment(value[0]):
+        return fault(value)
+    try:
+        float(value[1])
+    except (TypeError, ValueError):
+        return fault(value)
+    return None
+
+
 _OBJECT = values(anything)
 _SUBJECTS = ("registry", "ratify", "gatekeeper", "load", "monitoring", "policy", "cluster")
+_DIRECTION = one_of("lower", "higher", "none")
+_METRIC = entries(
+    {
+        **dict.fromkeys(("name", "query", "unit"), text),
+        **dict.fromkeys(("instant", "capture_start"), boolean),
+        "direction": _DIRECTION,
+        "threshold": maybe(text),
+    }
+)
+_ALERT = entries(
+    {
+        **dict.fromkeys(("expr", "description"), text),
+        "severity": one_of("info", "warning", "error", "critical"),
+    }
+)
 
 RUN = entries(
     {},
@@ -149,6 +175,7 @@ RUN = entries(
         "watch": maybe(entries(dict.fromkeys(("relists", "interruptions"), number))),
         "clock_jumps": maybe(items(entries({"at": number, "seconds": number}))),
         "collected_afterwards": maybe(boolean),
+        "profile": maybe(entries({"metrics": items(_METRIC), "alerts": items(_ALERT)})),
     },
 )
 POD = entries(
@@ -195,6 +222,16 @@ REPLICA = entries(
     },
     dict.fromkeys(("node", "image"), maybe(text)),
 )
+ANSWER = entries(
+    {
+        "kind": one_of("value", "start", "buckets", "alert"),
+        **dict.fromkeys(("name", "query"), text),
+        "labels": values(text),
+        "points": items(_point),
+        "problem": maybe(text),
+    },
+    {"quantile": number, "warnings": items(text)},
+)
 ADMISSIONS = entries(
     {
         "complete": boolean,
@@ -229,6 +266,13 @@ SUMMARY = entries(
             )
         ),
         "pod_startup_seconds": _NUMBERS,
+        "profile": maybe(
+            entries(
+                {
+                    "metrics": values(entries({"value": maybe(number), "unit": text, "direction": _DIRECTION})),
+                }
+            )
+        ),
         "ratify": maybe(
             entries(
                 {},

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis import faults, loads, replicas, slow_pods
+from analysis import faults, loads, profiles, replicas, slow_pods
 from analysis.accounting import account, admitted, objections
 from analysis.components import Component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, whole
@@ -67,10 +67,12 @@ def figures(records: Records) -> Summary:
         "control_plane": _control_plane(records, missing),
         "registry": _registry(records, missing),
         **faults.section(records, missing),
+        **profiles.section(records, missing),
         "harness": _harness(records, missing),
     }
     summary["missing"] = dict(missing)
-    summary["thresholds"] = evaluate(run.get("settings", {}).get("thresholds") or {}, summary)
+    limits = {**profiles.thresholds(records), **(run.get("settings", {}).get("thresholds") or {})}
+    summary["thresholds"] = evaluate(limits, summary)
     summary["verdict_reasons"] = _reasons(records, summary)
     summary["verdict"] = "fail" if summary["verdict_reasons"] else "pass"
     return summary
@@ -367,6 +369,7 @@ def _reasons(records: Records, summary: Summary) -> list[str]:
             "spans the jump is right. Stop what sets the clock, or keep the machine awake, and run again."
         )
     reasons += objections(records, summary)
+    reasons += profiles.objections(summary)
     for row in summary["thresholds"]:
         if not row["ok"]:
             reasons.append(_broken(row))

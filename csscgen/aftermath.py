@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from analysis.samples import Window
+from csscgen import httpconfigs
 from csscgen.backfilling import backfill
 from csscgen.checkpoints import Checkpoints
 from csscgen.cluster import Cluster
@@ -121,7 +122,7 @@ def _metrics(context: Context, record: Run, outputs: dict[str, Any], window: Win
     run(_list(outputs["kubeconfig"], replicas))
     record.versions.update(replicas.versions())
     targets: list[str] = []
-    if prometheus := Prometheus.of(outputs):
+    if prometheus := Prometheus.of(outputs, httpconfigs.of(context)):
         record.prometheus = {"url": prometheus.url}
         targets = backfill(
             prometheus,

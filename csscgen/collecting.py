@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from csscgen import podlogs
+from csscgen import httpconfigs, podlogs, profiles
 from csscgen.auditing import collect_admissions
 from csscgen.context import Context
 from csscgen.prometheus import Prometheus
@@ -42,10 +42,14 @@ def collect(context: Context, run: Run) -> None:
         for told in podlogs.collect(outputs["kubeconfig"], components, run.folder):
             context.progress.say(f"  {told}")
     collect_admissions(outputs.get("audit"), run)
+    prometheus = Prometheus.of(outputs, httpconfigs.of(context))
+    seconds = context.settings.monitoring.scrapeSeconds
+    if run.profile and run.window:
+        profiles.collect(run.folder, run.profile, prometheus, run.window, seconds)
     if run.collected_afterwards:
         return  # its figures are Prometheus' own, which is no second opinion
-    if run.window and (prometheus := Prometheus.of(outputs)):
-        run.prometheus = counted(prometheus, run.window, context.settings.monitoring.scrapeSeconds)
+    if run.window and prometheus:
+        run.prometheus = counted(prometheus, run.window, seconds)
         run.save()
 
 

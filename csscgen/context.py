@@ -59,6 +59,12 @@ class Context:
         settings = Settings.read({k: v for k, v in config.items() if ":" not in k}, f"stack {self.stack.name}")
         return replace(self, stack=replace(self.stack, config=config, settings=settings))
 
+    def asked(self, files: Sequence[str]) -> Context:
+        """The same with metric profiles besides those of the stack."""
+        if not files:
+            return self
+        return self.changed(monitoring={"profiles": [*self.settings.monitoring.profiles, *files]})
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear. Raises UsageError if it is not up."""
         return self._outputs(self.stack)
@@ -158,6 +164,6 @@ def needed_tools(settings: Settings, shared: Settings) -> list[tools.Tool]:
     chosen = tools.select([])
     if shared.registry_kind == "distribution":
         chosen.append(tools.TOOLS["distribution"])
-    if settings.monitoring.prometheus == "on":
+    if settings.monitoring.prometheus == "on" and not settings.monitoring.prometheusUrl:
         chosen.append(tools.TOOLS["prometheus"])
     return chosen

@@ -89,12 +89,21 @@ class Run:
     """How often the watches of the cluster began anew from a LIST (``relists``) or broke off (``interruptions``)."""
     clock_jumps: list[dict[str, float]] | None = None
     """Steps of the wall clock while the run was watched; None if nobody looked."""
+    profile: dict[str, Any] | None = None
+    """The metrics and alerts that Prometheus is asked for when the load is over; None if there are none."""
     collected_afterwards: bool = False
     """Whether the record was made after the fact: nobody watched the load."""
 
     @classmethod
     def of(cls, context: Context, **more: Any) -> Self:
-        """The record of a run of the context's stack, in a folder that is made for it and named by the run's id."""
+        """The record of a run of the context's stack, in a folder that is made for it and named by the run's id.
+
+        Raises UsageError, before it makes anything, for a metric profile or a login to Prometheus that cannot be used.
+        """
+        from csscgen import httpconfigs, profiles  # with what asks Prometheus, which most commands do not need
+
+        profile = profiles.record(profiles.of(context))
+        httpconfigs.of(context)
         place = folder(context.root) / new_id(context.stack.name)
         place.mkdir(parents=True)
         return cls(
@@ -106,6 +115,7 @@ class Run:
             versions({}),
             instance=context.instance,
             changes=list(context.changes),
+            profile=profile,
             **more,
         )
 

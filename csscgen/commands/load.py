@@ -9,9 +9,16 @@ from csscgen.commands import options
 
 @click.command()
 @options.on_stack
+@options.profiles
 @click.option("--shards", type=int, metavar="N", help="Share the schedule among N drivers: --set load.shards=N.")
 def command(
-    stack: str, changes: tuple[str, ...], engine: str, instance: str | None, quiet: bool, shards: int | None
+    stack: str,
+    changes: tuple[str, ...],
+    engine: str,
+    instance: str | None,
+    quiet: bool,
+    profiles: tuple[str, ...],
+    shards: int | None,
 ) -> None:
     """Send a stack's load and record what becomes of it.
 
@@ -31,7 +38,7 @@ def command(
 
     if shards is not None:
         changes = (*changes, f"load.shards={shards}")
-    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True).asked(profiles)
     context.outputs()  # refuses a stack that is not up before a folder is made
     with pipeline.exclusive(context), guarded(context) as guard:
         record, context = pipeline.begin(context, guard)

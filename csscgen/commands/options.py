@@ -28,6 +28,14 @@ instance = click.option(
     help="Stacks of their own under the same names, so that several runs can go on at once.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout, and nothing else there.")
+profiles = click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(resolve_path=True),
+    help="A file with metrics and alerts to ask Prometheus for, besides monitoring.profiles; may be repeated.",
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 
 in_set = click.option("--in-set", metavar="SET", help="Keep the run in a set of runs, which compare takes by its name.")

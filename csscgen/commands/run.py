@@ -14,6 +14,7 @@ from csscgen.commands.printing import conclude
 @options.on_stack
 @options.judged
 @options.in_set
+@options.profiles
 @options.as_json
 @click.option("--keep", is_flag=True, help="Leave the stack up, to look at it; csscgen destroy removes it.")
 @click.option(
@@ -29,6 +30,7 @@ def command(
     engine: str,
     instance: str | None,
     quiet: bool,
+    profiles: tuple[str, ...],
     as_json: bool,
     in_set: str | None,
     thresholds: tuple[str, ...],
@@ -53,6 +55,7 @@ def command(
       csscgen run --stack local-S
       csscgen run --stack local-S --set registry.size=XS --set ratify.cache=on --json
       csscgen run --stack local-S --threshold 'ratify.verification_seconds.p99 <= 1.5'
+      csscgen run --stack local-S --set monitoring.prometheus=on --profile profiles/ratify.yaml
       csscgen run --stack local-S --resume
       csscgen run --stack perf-S
     """
@@ -60,12 +63,12 @@ def command(
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
-    if resume is not None and (changes or thresholds or thresholds_file or in_set):
+    if resume is not None and (changes or profiles or thresholds or thresholds_file or in_set):
         raise UsageError(
-            "A run is resumed with the settings that it was begun with: leave --set, --threshold, --thresholds and "
-            "--in-set out. `csscgen report` judges it by other thresholds afterwards."
+            "A run is resumed with the settings that it was begun with: leave --set, --profile, --threshold, "
+            "--thresholds and --in-set out. `csscgen report` judges it by other thresholds afterwards."
         )
-    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True)
+    context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True).asked(profiles)
     if in_set:
         sides.check_set(context.root, in_set)
     if given := limits.read(thresholds, thresholds_file):

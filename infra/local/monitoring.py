@@ -18,8 +18,10 @@ PORTS = ("prometheus",)
 
 
 def wanted(settings: Settings) -> bool:
-    """Whether a Prometheus is to run: asked for, or not ruled out and already there."""
+    """Whether a Prometheus is to run: asked for, or not ruled out and already there, and no other one is named."""
     choice = settings.monitoring.prometheus
+    if settings.monitoring.prometheusUrl:
+        return False
     return choice == "on" or (choice == "auto" and tools.find("prometheus") is not None)
 
 

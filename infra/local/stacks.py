@@ -96,7 +96,9 @@ def run(settings: Settings, folder: Path) -> None:
     host = common.require_output("registries").apply(
         lambda hosts: host_of(hosts, settings.registry.size, str(settings.sharedStack))
     )
-    if monitoring.wanted(settings):
+    if settings.monitoring.prometheusUrl:
+        pulumi.export("prometheus", settings.monitoring.prometheusUrl)
+    elif monitoring.wanted(settings):
         pulumi.export("prometheus", monitoring.Prometheus("prometheus", here, settings).url)
     if namespaces and settings.load.mode == "declared" and settings.load.start:
         children = pulumi.ResourceOptions.merge(

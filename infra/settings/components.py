@@ -127,6 +127,14 @@ class Monitoring:
     prometheusUrl: str | None = setting(
         None, "A Prometheus that is there already and scrapes Ratify and Gatekeeper; null for the stack's own."
     )
+    prometheusHttpConfig: str | None = setting(
+        None,
+        "File with the login to prometheusUrl, as promtool takes it: basic_auth, authorization, tls_config; see "
+        "metrics.md.",
+    )
+    profiles: tuple[str, ...] = setting(
+        (), "Files with the metrics and alerts that Prometheus is asked for after the load; see metrics.md."
+    )
     pages: Mapping[str, str] = setting(
         dict, "Metrics pages to scrape beside those of the pods: target and URL, such as {ratify-0: http://…/metrics}."
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from infra.faults import schedule_problems
 from infra.settings import azure_limits, charts
@@ -52,6 +53,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _ports(settings)
     yield from _registries(settings)
     yield from _signing(settings)
+    yield from _monitoring(settings)
     if settings.platform == "azure":
         yield from azure_limits.contradictions(settings)
 
@@ -247,6 +249,31 @@ def _registries(settings: Settings) -> Iterator[Contradiction]:
                     keys,
                     f"registry.regions: {region.host} is a public registry: no place for load, name your own.",
                 )
+
+
+def _monitoring(settings: Settings) -> Iterator[Contradiction]:
+    monitoring = settings.monitoring
+    if monitoring.prometheusHttpConfig and not monitoring.prometheusUrl:
+        yield (
+            ("monitoring.prometheusHttpConfig", "monitoring.prometheusUrl"),
+            "monitoring.prometheusHttpConfig: it is the login to monitoring.prometheusUrl, which is not set.",
+        )
+    if monitoring.prometheusUrl is None:
+        return
+    try:
+        parts = urlsplit(monitoring.prometheusUrl)
+        fits = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        fits = fits and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        yield ("monitoring.prometheusUrl",), "monitoring.prometheusUrl: expected a URL such as https://host:9090/path."
+    elif "@" in parts.netloc:  # it is not shown
+        yield (
+            ("monitoring.prometheusUrl",),
+            "monitoring.prometheusUrl: it has a login in it, which settings do not hold; use "
+            "monitoring.prometheusHttpConfig.",
+        )
 
 
 def _signing(settings: Settings) -> Iterator[Contradiction]:

@@ -54,6 +54,12 @@ RUNS: dict[str, Case] = {
     "phases that are an object": broken('{"phases": {"a": 1}}', "phases"),
     "a phase that is text": broken('{"phases": ["up"]}', "phases"),
     "a phase without a name": broken('{"phases": [{"started": 1}]}', "phases"),
+    "a profile that is a list": broken('{"profile": []}', "profile"),
+    "a metric without a query": broken('{"profile": {"metrics": [{"name": "m"}], "alerts": []}}', "profile.metrics"),
+    "an alert of no severity": broken(
+        '{"profile": {"metrics": [], "alerts": [{"expr": "x", "description": "x", "severity": "bad"}]}}',
+        "profile.alerts.severity",
+    ),
     "an error that is text": broken('{"error": "it failed"}', "error"),
     "an error without a phase": broken('{"error": {"message": "x"}}', "error"),
     "artifacts that are a number": broken('{"artifacts": 5}', "artifacts"),

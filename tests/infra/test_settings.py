@@ -167,6 +167,8 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
             signing.pop(key, None)
     if platform == "kubeconfig" and not config.get("sharedStack"):
         config["registry"] = {"regions": [{"name": "here", "size": "L", "host": "registry.example"}]}
+    for key in ("prometheusUrl", "prometheusHttpConfig"):
+        config.get("monitoring", {}).pop(key, None)
     ratify.update(mode="ha-without-dapr" if ratify.get("replicas", 1) > 1 else "regular")
     for subject, key in ((gatekeeper, "port"), (ratify, "port")):
         subject.pop(key, None)
@@ -395,6 +397,24 @@ def test_a_switch_is_read_from_yaml_however_it_is_spelt(spelling):
 def test_prometheus_may_be_written_without_quotes(spelling):
     found = Settings.read(yaml.safe_load(f"monitoring: {{prometheus: {spelling}}}"), "the tests")
     assert found.monitoring.prometheus == spelling.strip('"')
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "told"),
+    [
+        ({"prometheusHttpConfig": "http.yaml"}, "it is the login to monitoring.prometheusUrl, which is not set"),
+        ({"prometheusUrl": "ftp://there"}, "expected a URL such as"),
+        ({"prometheusUrl": "https://"}, "expected a URL such as"),
+        ({"prometheusUrl": "https://there:nowhere"}, "expected a URL such as"),
+        ({"prometheusUrl": "https://there/?token=s3cret"}, "expected a URL such as"),
+        ({"prometheusUrl": "https://me:s3cret@there"}, "it has a login in it, which settings do not hold"),
+    ],
+)
+def test_a_prometheus_has_a_url_without_a_login_in_it(monitoring, told):
+    with pytest.raises(SettingsError) as caught:
+        read(monitoring=monitoring)
+    assert told in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("cache", [True, False])

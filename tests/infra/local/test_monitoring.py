@@ -29,6 +29,13 @@ def test_on_and_off_are_what_they_say(choice, there, wanted, tmp_path, monkeypat
     assert monitoring.wanted(Settings.read({"monitoring": {"prometheus": choice}}, "the tests")) is wanted
 
 
+@pytest.mark.parametrize("choice", ["on", "auto"])
+def test_one_that_is_named_by_its_url_is_taken_in_its_place(choice, tmp_path, monkeypatch):
+    look(True, tmp_path, monkeypatch)
+    named = {"prometheus": choice, "prometheusUrl": "https://prometheus.example"}
+    assert not monitoring.wanted(Settings.read({"monitoring": named}, "the tests"))
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_auto_takes_a_prometheus_that_is_there_already(there, tmp_path, monkeypatch):
     look(there, tmp_path, monkeypatch)
