@@ -21,6 +21,7 @@ from csscgen.cluster import Cluster
 from csscgen.collecting import collect
 from csscgen.context import Context
 from csscgen.interruptions import run
+from csscgen.objects import ReplicaPod, epoch
 from csscgen.observing import KINDS
 from csscgen.prometheus import Prometheus
 from csscgen.replicas import Component, Replicas
@@ -53,7 +54,7 @@ class UnwatchedTracker(Tracker):
         """Of the event that is looked at."""
         super().__init__(plan, lambda: self.moment)
 
-    def _reach(self, record: Pod, milestone: str, server: float | None) -> None:
+    def _reach(self, record: Pod, milestone: str, server: datetime | None) -> None:
         super()._reach(record, milestone, server)
         record.local[milestone] = None
 
@@ -153,15 +154,15 @@ async def _find(kubeconfig: str, plan: Plan, *, only_workloads: bool = False) ->
 async def _list(kubeconfig: str, replicas: Replicas) -> None:
     async with Cluster(kubeconfig) as cluster:
         for component in replicas.components:
-            for pod in (await cluster.list(component.path, component.query))[0]:
+            for pod in (await cluster.list(component.path, component.query, ReplicaPod))[0]:
                 replicas.follow(component, "LISTED", pod)
     replicas.begin()
 
 
 def _began(found: Found) -> float | None:
     """When the first workload was created; None if there is none."""
-    created = [item["metadata"].get("creationTimestamp") for item in found.workloads]
-    return min((datetime.fromisoformat(moment).timestamp() for moment in created if moment), default=None)
+    created = [epoch(item["metadata"].get("creationTimestamp")) for item in found.workloads]
+    return min((moment for moment in created if moment is not None), default=None)
 
 
 def _ended(tracker: Tracker, found: Found, began: float) -> float:

@@ -7,15 +7,16 @@ into model classes; who one is, is a kubeconfig's login (kubeconfigs.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import orjson
 
 from csscgen.kubeconfigs import Login
-from csscgen.objects import OBJECT, decoded, told
+from csscgen.objects import UNFIT, Bookmark, Failure, Form, Object, decoded, lines, pages, told, unfit
 from workloads.errors import ClusterError, brief
 
 LIST_LIMIT = 500
@@ -36,6 +37,16 @@ class ApiError(ClusterError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Event(NamedTuple):
+    """What a watch tells."""
+
+    kind: str
+    """``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``."""
+    object: dict[str, Any]
+    received: float
+    """When its last byte came, epoch seconds by this machine's clock, before it was decoded."""
 
 
 class Cluster:
@@ -62,28 +73,8 @@ class Cluster:
         self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """One request; the answer as JSON. Raises ApiError for an error status, ClusterError if there is no answer."""
-        assert self._session is not None
-        headers = {**self.login.headers(), **({"Content-Type": "application/json"} if body is not None else {})}
-        data = orjson.dumps(body) if body is not None else None
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
-        try:
-            async with self._session.request(
-                method,
-                f"{self.server}{path}",
-                data=data,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
-                text = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ClusterError(
-                f"The API server at {self.server} did not answer {method} {path}: {brief(error)}. Check that it runs."
-            ) from error
+        text = await self._answer(method, path, body, params)
         answer = decoded(text)
-        if response.status >= 300:
-            raise ApiError(told(answer, text), response.status)
         if answer is None:
             raise ClusterError(
                 f"The API server at {self.server} answered {method} {path} with what is no JSON object: "
@@ -91,7 +82,7 @@ class Cluster:
             )
         return answer
 
-    async def list(self, path: str, params: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+    async def list(self, path: str, params: Mapping[str, str], form: Form = Object) -> tuple[list[dict[str, Any]], str]:
         """All items of a collection, page by page, and the resource version that a watch goes on from.
 
         Raises ApiError(410) if that took so long that the next page is gone, ClusterError for what is no list.
@@ -99,24 +90,26 @@ class Cluster:
         items: list[dict[str, Any]] = []
         page = {**params, "limit": str(LIST_LIMIT)}
         while True:
-            answer = await self.request("GET", path, params=page)
+            text = await self._answer("GET", path, None, page)
             try:
-                found = answer["items"] or []
-                token, version = answer["metadata"].get("continue"), answer["metadata"]["resourceVersion"]
-                sound = isinstance(version, str) and isinstance(token or "", str) and token != page.get("continue", "")
-            except (KeyError, TypeError, AttributeError):
-                sound = False
-            if not sound or not isinstance(found, list):
-                raise ClusterError(f"The API server at {self.server} answered GET {path} with what is no list.")
-            if problem := next((told for item in found if (told := OBJECT(item))), None):
-                raise ClusterError(f"The API server at {self.server} listed what is no object of {path}: {problem}.")
-            items += found
+                found = pages(form).decode(text)
+            except UNFIT as error:
+                raise ClusterError(
+                    f"The API server at {self.server} answered GET {path} with what is no list: {unfit(error, text)}. "
+                    "Check that it is one."
+                ) from error
+            items += found.items or ()
+            token = found.metadata.get("continue")
             if not token:
-                return items, version
+                return items, found.metadata["resourceVersion"]
+            if token == page.get("continue"):
+                raise ClusterError(f"The API server at {self.server} lists the same page of {path} again and again.")
             page["continue"] = token
 
-    async def watch(self, path: str, params: Mapping[str, str], version: str) -> AsyncIterator[dict[str, Any]]:
-        """The events after ``version`` until the server ends the watch; each has a type and an object with metadata.
+    async def watch(
+        self, path: str, params: Mapping[str, str], version: str, form: Form = Object
+    ) -> AsyncIterator[Event]:
+        """The events after ``version`` until the server ends the watch.
 
         Raises ApiError(410) if ``version`` is too old, ClusterError for a line that is no event.
         """
@@ -127,12 +120,23 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
         }
+        decode = lines(form).decode
         async with self._get(path, asked) as response:
             rest = b""
             async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    yield self._event(path, line)
+                received = time.time()
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    try:
+                        event = decode(line)
+                    except UNFIT as error:
+                        raise ClusterError(
+                            f"The watch of {path} at {self.server} sent what is no event: {unfit(error, line)}."
+                        ) from error
+                    if isinstance(event, Failure):
+                        raise ApiError(str(event.object.get("message")), event.object.get("code") or 500)
+                    kind = "BOOKMARK" if isinstance(event, Bookmark) else type(event).__name__
+                    yield Event(kind, event.object, received)
                 if len(rest) > LONGEST_LINE:
                     raise ClusterError(f"The watch of {path} at {self.server} sent a line that does not end.")
 
@@ -161,29 +165,39 @@ class Cluster:
                 raise ApiError(told(decoded(text), text), response.status)
             yield response
 
-    def _event(self, path: str, line: bytes) -> dict[str, Any]:
+    async def _answer(self, method: str, path: str, body: object, params: Mapping[str, str] | None) -> bytes:
+        """The answer's body. Raises ApiError for an error status, ClusterError if there is no answer."""
+        assert self._session is not None
+        headers = {**self.login.headers(), **({"Content-Type": "application/json"} if body is not None else {})}
+        data = orjson.dumps(body) if body is not None else None
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
+        url = f"{self.server}{path}"
         try:
-            event: dict[str, Any] = orjson.loads(line)
-            if event["type"] == "ERROR":
-                raise ApiError(str(event["object"].get("message")), int(event["object"].get("code") or 500))
-            problem = None if event["type"] == "BOOKMARK" else OBJECT(event["object"])
-            sound = isinstance(event["object"]["metadata"]["resourceVersion"], str)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            problem, sound = None, False
-        if problem or not sound:
-            told = problem or f"{line[:80].decode(errors='replace')!r}"
-            raise ClusterError(f"The watch of {path} at {self.server} sent what is no event: {told}.")
-        return event
+            async with self._session.request(
+                method, url, data=data, params=params, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                text = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ClusterError(
+                f"The API server at {self.server} did not answer {method} {path}: {brief(error)}. Check that it runs."
+            ) from error
+        if response.status >= 300:
+            raise ApiError(told(decoded(text), text), response.status)
+        return text
+
+
+OnEvent = Callable[[str, dict[str, Any], float], None]
 
 
 class Watcher:
     """LIST, then WATCH for as long as it is awaited: resumed where it broke off, listed anew when that is too old.
 
     ``on_event`` is called with ``LISTED`` and the object for what was there at the first LIST, from then on with
-    ``ADDED``, ``MODIFIED`` or ``DELETED``; after a second LIST with what the watch has missed.
+    ``ADDED``, ``MODIFIED`` or ``DELETED``; after a second LIST with what the watch has missed. Of an object that went
+    meanwhile only its uid and name are told. The third argument is when it was received (:class:`Event`).
     """
 
-    def __init__(self, cluster: Cluster, path: str, params: Mapping[str, str]) -> None:
+    def __init__(self, cluster: Cluster, path: str, params: Mapping[str, str], form: Form = Object) -> None:
         self.relists = 0
         """How often the watch had to start again from a LIST."""
         self.interruptions = 0
@@ -191,11 +205,13 @@ class Watcher:
         self._cluster = cluster
         self._path = path
         self._params = params
-        self._known: dict[str, dict[str, Any]] = {}
+        self._form = form
+        self._known: dict[str, str] = {}
+        """The name of each object that is there, by its uid."""
         self.listed = asyncio.Event()
         """Set once the first LIST is through: from here on nothing is missed."""
 
-    async def run(self, on_event: Any) -> None:
+    async def run(self, on_event: OnEvent) -> None:
         """Watches until cancelled. Raises ApiError if the API server refuses, ClusterError if it stays away."""
         version: str | None = None
         failures = 0
@@ -205,11 +221,11 @@ class Watcher:
                     version = await self._relist(on_event)
                     failures = 0
                     self.listed.set()
-                async for event in self._cluster.watch(self._path, self._params, version):
-                    version = event["object"]["metadata"]["resourceVersion"]
+                async for kind, item, received in self._cluster.watch(self._path, self._params, version, self._form):
+                    version = item["metadata"]["resourceVersion"]
                     failures = 0
-                    if event["type"] != "BOOKMARK":
-                        self._tell(on_event, event["type"], event["object"])
+                    if kind != "BOOKMARK":
+                        self._tell(on_event, kind, item, received)
                 await asyncio.sleep(
                     PAUSE_SECONDS
                 )  # so that a server that ends every watch at once is not asked on and on
@@ -229,26 +245,22 @@ class Watcher:
                     raise ClusterError(f"The watch of {self._path} broke off for good: {brief(error)}.") from error
                 await asyncio.sleep(min(PAUSE_SECONDS * 2**failures, 2))
 
-    async def _relist(self, on_event: Any) -> str:
-        items, version = await self._cluster.list(self._path, self._params)
+    async def _relist(self, on_event: OnEvent) -> str:
+        items, version = await self._cluster.list(self._path, self._params, self._form)
+        received = time.time()
         found = {item["metadata"]["uid"]: item for item in items}
-        for uid, item in list(self._known.items()):
+        for uid, name in list(self._known.items()):
             if uid not in found:
-                self._tell(on_event, "DELETED", item)
+                self._tell(on_event, "DELETED", {"metadata": {"uid": uid, "name": name}}, received)
         for uid, item in found.items():
             kind = "MODIFIED" if uid in self._known else "ADDED" if self.listed.is_set() else "LISTED"
-            self._tell(on_event, kind, item)
+            self._tell(on_event, kind, item, received)
         return version
 
-    def _tell(self, on_event: Any, kind: str, item: dict[str, Any]) -> None:
-        self._remember(kind, item)
-        on_event(kind, item)
-
-    def _remember(self, kind: str, item: dict[str, Any]) -> None:
-        """Keeps what tells an object apart, and not the object: 20,000 pods would be 300 MB."""
+    def _tell(self, on_event: OnEvent, kind: str, item: dict[str, Any], received: float) -> None:
         metadata = item["metadata"]
         if kind == "DELETED":
             self._known.pop(metadata["uid"], None)
         else:
-            kept = {key: metadata.get(key) for key in ("uid", "name", "namespace", "labels", "creationTimestamp")}
-            self._known[metadata["uid"]] = {"metadata": kept}
+            self._known[metadata["uid"]] = metadata["name"]
+        on_event(kind, item, received)

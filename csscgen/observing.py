@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from csscgen.clocks import Clock
 from csscgen.cluster import Cluster, Watcher
+from csscgen.objects import ReplicaPod
 from csscgen.replicas import Component, Replicas
 from csscgen.scraping import Scraper, Target
 from csscgen.tracking import Tracker
@@ -174,7 +175,7 @@ class Observer:
                 watcher.listed.set()
                 await asyncio.Event().wait()
 
-        watchers = {Watcher(cluster, each.path, each.query): each for each in replicas.components}
+        watchers = {Watcher(cluster, each.path, each.query, ReplicaPod): each for each in replicas.components}
         return {watcher: asyncio.create_task(follow(watcher, each)) for watcher, each in watchers.items()}
 
     def _add(self, target: Target, late: bool) -> None:

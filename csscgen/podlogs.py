@@ -16,6 +16,7 @@ from analysis.records import REPLICAS, read_lines
 from analysis.shapes import REPLICA
 from csscgen.cluster import Cluster
 from csscgen.interruptions import run
+from csscgen.objects import ReplicaPod
 from csscgen.replicas import Component, Replica
 from workloads.errors import ClusterError, CollectError, brief
 
@@ -50,7 +51,7 @@ async def _collect(kubeconfig: str, components: list[Component], folder: Path) -
         work = []
         for component in components:
             try:
-                pods, _ = await cluster.list(component.path, component.query)
+                pods, _ = await cluster.list(component.path, component.query, ReplicaPod)
             except ClusterError as error:
                 said.append(f"The logs of {component.name} could not be had: {brief(error)}.")
                 continue

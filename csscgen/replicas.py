@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,9 +19,8 @@ import orjson
 from analysis.files import write_atomically
 from analysis.records import REPLICAS, read_lines
 from analysis.shapes import REPLICA as LINE
-from csscgen.objects import REPLICA
+from csscgen.objects import epoch
 from csscgen.scraping import Origin, Target
-from workloads.errors import ClusterError
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Replica:
             metadata["name"],
             component.namespace,
             component.container,
-            created=_epoch(metadata.get("creationTimestamp")),
+            created=epoch(metadata.get("creationTimestamp")),
         )
         status = found.status(pod)
         found.restarts_before = int(status.get("restartCount") or 0)
@@ -149,10 +147,8 @@ class Replicas:
             known.read = False
             self.pods[known.uid] = known
 
-    def follow(self, component: Component, kind: str, pod: dict[str, Any]) -> None:
-        """A watch event of a pod of a component. Raises ClusterError if it is none."""
-        if problem := REPLICA(pod):
-            raise ClusterError(f"The API server listed what is no pod of {component.name}: {problem}.")
+    def follow(self, component: Component, kind: str, pod: dict[str, Any], received: float | None = None) -> None:
+        """A watch event of a pod of a component."""
         uid = pod["metadata"]["uid"]
         replica = self.pods.get(uid)
         self._heard.add(uid)
@@ -233,12 +229,7 @@ def _ends(status: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The ends of a container that its status tells of."""
     states = [(status.get(key) or {}).get("terminated") for key in ("lastState", "state")]
     return [
-        {"finished": _epoch(each.get("finishedAt")), "code": each.get("exitCode"), "reason": each.get("reason")}
+        {"finished": epoch(each.get("finishedAt")), "code": each.get("exitCode"), "reason": each.get("reason")}
         for each in states
         if each
     ]
-
-
-def _epoch(text: str | None) -> float | None:
-    """A Kubernetes timestamp as epoch seconds."""
-    return datetime.fromisoformat(text).timestamp() if text else None

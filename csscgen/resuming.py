@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +78,18 @@ class ResumedTracker(Tracker):
             if request.status == "failed" and request.workload in self.denials:
                 self.denials[request.workload].final = True
 
-    def on_pod(self, kind: str, pod: dict[str, Any]) -> None:
+    def on_pod(self, kind: str, pod: dict[str, Any], received: float | None = None) -> None:
         self._listing = kind == "LISTED"
         if self._listing:
             self._recall(pod)
-        super().on_pod("ADDED" if self._listing else kind, pod)
+        super().on_pod("ADDED" if self._listing else kind, pod, received)
         self._listing = False
 
-    def on_event(self, kind: str, event: dict[str, Any]) -> None:
+    def on_event(self, kind: str, event: dict[str, Any], received: float | None = None) -> None:
         # What was told since the load began is this run's, even if nobody was there to hear it.
         # It is told in whole seconds, so up to one too early.
         listed = kind == "LISTED" and (last_moment(event) or -1.0) + 1 >= self._since
-        super().on_event("ADDED" if listed else kind, event)
+        super().on_event("ADDED" if listed else kind, event, received)
 
     def _recall(self, pod: dict[str, Any]) -> None:
         """Takes over what was known of a pod."""
@@ -107,7 +108,7 @@ class ResumedTracker(Tracker):
         self.pods[metadata["uid"]] = record
         self._seen[workload] += 1
 
-    def _reach(self, record: Pod, milestone: str, server: float | None) -> None:
+    def _reach(self, record: Pod, milestone: str, server: datetime | None) -> None:
         seen = milestone in record.local
         super()._reach(record, milestone, server)
         if self._listing and not seen:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from csscgen.objects import epoch
 from csscgen.reasons import group
 from workloads.ratify.causes import OTHER, classify, may_pass, refused
 from workloads.ratify.objects import WORKLOAD_LABEL, Plan
@@ -27,7 +28,7 @@ NEVER = "never created"
 """The reason of a pod of which nothing at all was heard."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Pod:
     """A pod that was seen."""
 
@@ -37,7 +38,8 @@ class Pod:
     workload: str
     node: str | None = None
     local: dict[str, float | None] = field(default_factory=dict)
-    """Milestone → epoch seconds by this machine's clock, when the watch told of it; None if nobody watched then."""
+    """Milestone → epoch seconds by this machine's clock, when the watch's message of it came; None if nobody watched
+    then. Their float tells 0.24 µs apart."""
     server: dict[str, float] = field(default_factory=dict)
     """Milestone → epoch seconds by the API server's clock, which counts whole seconds."""
     failure: str | None = None
@@ -97,25 +99,28 @@ class Tracker:
         """Times that each event, by uid, has happened so far."""
         self.changed_at = clock()
         """When a pod last came further, or a workload was first denied."""
+        self._received = self.changed_at
+        """When the event came that is being taken in."""
 
-    def on_pod(self, kind: str, pod: dict[str, Any]) -> None:
-        """A watch event of a pod."""
+    def on_pod(self, kind: str, pod: dict[str, Any], received: float | None = None) -> None:
+        """A watch event of a pod; ``received`` is when it came, epoch seconds: now, if it is not given."""
+        self._received = self._clock() if received is None else received
         metadata = pod["metadata"]
         uid = metadata["uid"]
-        workload = (metadata.get("labels") or {}).get(WORKLOAD_LABEL)
-        if workload not in self.expected:
-            return
         record = self.pods.get(uid)
         if record is None:
-            record = self.pods[uid] = Pod(uid, metadata["name"], metadata["namespace"], workload)
+            workload = (metadata.get("labels") or {}).get(WORKLOAD_LABEL)
+            if workload not in self.expected:
+                return
+            record = self.pods[uid] = Pod(uid, metadata["name"], metadata.get("namespace") or "", workload)
             self._seen[workload] += 1
-            self._reach(record, "created", _epoch(metadata["creationTimestamp"]))
+            self._reach(record, "created", metadata.get("creationTimestamp"))
         if "spec" in pod:  # after a gap in the watch all that is known of a deleted pod is its name
             self._advance(record, pod)
         if kind == "DELETED" and not record.is_ready and record.failure is None:
             self._fail(record, "deleted before it was ready")
 
-    def on_workload(self, kind: str, workload: dict[str, Any]) -> None:
+    def on_workload(self, kind: str, workload: dict[str, Any], received: float | None = None) -> None:
         """A watch event of a Deployment or Job: a Job that failed makes no further attempt."""
         name = workload["metadata"]["name"]
         if kind == "DELETED" or name not in self.denials:
@@ -124,7 +129,7 @@ class Tracker:
             if condition["type"] == "Failed" and condition["status"] == "True":
                 self.denials[name].final = True
 
-    def on_event(self, kind: str, event: dict[str, Any]) -> None:
+    def on_event(self, kind: str, event: dict[str, Any], received: float | None = None) -> None:
         """A watch event of a Kubernetes event: a controller could not create a pod, or a pod could not go on.
 
         Events that were there before the watch are of an earlier load, and do not count.
@@ -141,7 +146,7 @@ class Tracker:
         workload = self._workload_of(about) if event.get("reason") in NOT_CREATED else None
         self.events.append(
             {
-                "time": self._clock(),
+                "time": self._clock() if received is None else received,
                 "namespace": event["metadata"].get("namespace"),
                 "object": f"{str(about.get('kind', '')).lower()}/{about.get('name')}",
                 "type": event.get("type"),
@@ -260,27 +265,28 @@ class Tracker:
     def _advance(self, record: Pod, pod: dict[str, Any]) -> None:
         status = pod.get("status") or {}
         conditions = {c["type"]: c for c in status.get("conditions") or ()}
+        scheduled, ready = conditions.get("PodScheduled") or {}, conditions.get("Ready") or {}
         phase = status.get("phase")
-        if node := pod["spec"].get("nodeName"):
+        if node := (pod["spec"] or {}).get("nodeName"):
             record.node = node
-            self._reach(record, "scheduled", _transition(conditions, "PodScheduled"))
-        elif (scheduled := conditions.get("PodScheduled")) and scheduled["status"] == "False":
+            self._reach(record, "scheduled", scheduled.get("lastTransitionTime"))
+        elif scheduled.get("status") == "False":
             record.waiting = group(f"{scheduled.get('reason')}: {scheduled.get('message')}")
         if phase in ("Running", "Succeeded"):
-            self._reach(record, "running", _epoch(status.get("startTime")))
+            self._reach(record, "running", status.get("startTime"))
         # A Job's pod may be through before the watch tells of it.
-        if phase == "Succeeded" or (conditions.get("Ready") or {}).get("status") == "True":
+        if phase == "Succeeded" or ready.get("status") == "True":
             if "ready" not in record.local and record.failure is None:
                 self.ready += 1
-            self._reach(record, "ready", _transition(conditions, "Ready"))
+            self._reach(record, "ready", ready.get("lastTransitionTime"))
         if phase == "Failed":
             self._fail(record, group(f"{status.get('reason') or 'Failed'}: {status.get('message') or ''}"))
 
-    def _reach(self, record: Pod, milestone: str, server: float | None) -> None:
+    def _reach(self, record: Pod, milestone: str, server: datetime | None) -> None:
         if milestone not in record.local:
-            record.local[milestone] = self.changed_at = self._clock()
+            record.local[milestone] = self.changed_at = self._received
             if server is not None:
-                record.server[milestone] = server
+                record.server[milestone] = server.timestamp()
 
     def _fail(self, record: Pod, reason: str) -> None:
         if record.is_ready:
@@ -288,12 +294,12 @@ class Tracker:
         if record.failure is None:
             self.failed += 1
         record.failure = reason
-        self.changed_at = self._clock()
+        self.changed_at = self._received
 
 
 def last_moment(event: dict[str, Any]) -> float | None:
     """When an event last happened, epoch seconds; it is told in whole seconds, so up to one too early."""
-    return _epoch(
+    return epoch(
         event.get("lastTimestamp")
         or (event.get("series") or {}).get("lastObservedTime")
         or event.get("eventTime")
@@ -312,12 +318,3 @@ def _shares(weights: list[int], total: int) -> list[int]:
     for index in range(total - sum(shares)):
         shares[index % len(shares)] += 1
     return shares
-
-
-def _transition(conditions: dict[str, Any], kind: str) -> float | None:
-    return _epoch((conditions.get(kind) or {}).get("lastTransitionTime"))
-
-
-def _epoch(text: str | None) -> float | None:
-    """A Kubernetes timestamp as epoch seconds."""
-    return datetime.fromisoformat(text).timestamp() if text else None

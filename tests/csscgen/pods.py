@@ -1,12 +1,13 @@
-"""Pods, Jobs and events as the API server shows them."""
+"""Pods, Jobs and events as the API server shows them, decoded: what is a moment there is one here."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workloads.ratify.objects import RUN_LABEL, WORKLOAD_LABEL
 
-CREATED = "2026-01-02T10:15:00Z"
+CREATED = datetime(2026, 1, 2, 10, 15, tzinfo=UTC)
 DENIAL = (
     'Error creating: admission webhook "validation.gatekeeper.sh" denied the request: [ratify] verification failed for '
     "127.0.0.1:21644/r@sha256:{digest}: failed to verify artifact: 127.0.0.1:21644/r@sha256:{digest} (No verification "
@@ -16,6 +17,10 @@ TIMEOUT = (
     'Error creating: Internal error occurred: failed calling webhook "validation.gatekeeper.sh": failed to call '
     'webhook: Post "https://127.0.0.1:22864/v1/admit?timeout=5s": context deadline exceeded'
 )
+
+
+def _after(seconds: int) -> datetime:
+    return CREATED + timedelta(seconds=seconds)
 
 
 def denial(digit: str = "0") -> str:
@@ -35,10 +40,10 @@ def pod(
     """A pod; ``ready`` None is one that has no such condition yet."""
     conditions: list[dict[str, Any]] = []
     if node:
-        conditions.append({"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-02T10:15:01Z"})
+        conditions.append({"type": "PodScheduled", "status": "True", "lastTransitionTime": _after(1)})
     if ready is not None:
-        conditions.append({"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-02T10:15:03Z"})
-    started = {"startTime": "2026-01-02T10:15:02Z"} if phase != "Pending" else {}
+        conditions.append({"type": "Ready", "status": str(ready), "lastTransitionTime": _after(3)})
+    started = {"startTime": _after(2)} if phase != "Pending" else {}
     return {
         "metadata": {
             "name": f"{workload}-{number}",
@@ -90,7 +95,7 @@ def replica(
     **status: Any,
 ) -> dict[str, Any]:
     """A pod of Ratify's; ``end`` is why its container ended last."""
-    last = {"terminated": {"reason": end, "exitCode": 137, "finishedAt": f"2026-01-02T10:15:{restarts:02}Z"}}
+    last = {"terminated": {"reason": end, "exitCode": 137, "finishedAt": CREATED + timedelta(seconds=restarts)}}
     return {
         "metadata": {
             "name": name,

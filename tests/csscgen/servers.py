@@ -57,6 +57,13 @@ def status(code: int, message: str) -> web.Response:
     return web.json_response({"kind": "Status", "code": code, "message": message}, status=code)
 
 
+def listed(*items: dict[str, Any], **metadata: Any) -> web.Response:
+    """A page of a LIST, whose objects have a version."""
+    found = [{**item, "metadata": {"resourceVersion": "1", **item["metadata"]}} for item in items]
+    page = {"metadata": {"resourceVersion": "1", **metadata}, "items": found}
+    return web.Response(body=orjson.dumps(page), content_type="application/json")
+
+
 def event(kind: str, item: dict[str, Any]) -> bytes:
     """A line of a watch."""
     return orjson.dumps({"type": kind, "object": item}) + b"\n"
@@ -129,7 +136,7 @@ class ApiServer:
         metadata: dict[str, Any] = {"resourceVersion": str(self.version)}
         if begin + size < len(found):
             metadata |= {"continue": str(begin + size), "remainingItemCount": len(found) - begin - size}
-        return web.json_response({"metadata": metadata, "items": found[begin : begin + size]})
+        return listed(*found[begin : begin + size], **metadata)
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         self.watched.append({"path": request.path, **request.query})

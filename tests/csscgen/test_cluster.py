@@ -28,7 +28,7 @@ async def watching(api: ApiServer) -> AsyncIterator[tuple[Watcher, Told, asyncio
     told: Told = []
     async with Cluster(api.kubeconfig) as cluster:
         watcher = Watcher(cluster, PODS, {"labelSelector": "a=b"})
-        task = asyncio.create_task(watcher.run(lambda kind, item: told.append((kind, item["metadata"]["name"]))))
+        task = asyncio.create_task(watcher.run(lambda kind, item, _: told.append((kind, item["metadata"]["name"]))))
         try:
             yield watcher, told, task
         finally:
@@ -230,7 +230,7 @@ async def test_a_server_that_is_away_for_a_while_is_waited_for():
         async with Cluster(api.kubeconfig) as cluster:
             port = int(api.url.rpartition(":")[2])
             watcher = Watcher(cluster, PODS, {})
-            task = asyncio.create_task(watcher.run(lambda kind, item: told.append((kind, item["metadata"]["name"]))))
+            task = asyncio.create_task(watcher.run(lambda kind, item, _: told.append((kind, item["metadata"]["name"]))))
             await watcher.listed.wait()
             await api.__aexit__()
             await asyncio.sleep(0.3)
@@ -270,7 +270,7 @@ async def test_a_server_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPa
 
 @asynchronous
 async def test_an_error_of_the_caller_is_not_taken_for_one_of_the_server():
-    def fail(kind: str, item: object) -> None:
+    def fail(kind: str, item: object, received: float) -> None:
         raise ValueError("a bug")
 
     async with ApiServer() as api, Cluster(api.kubeconfig) as cluster:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from csscgen import cluster
 from csscgen.kubeconfigs import Login
 from csscgen.observing import Observer
 from csscgen.replicas import Component, Replicas, version
 from csscgen.scraping import Scraper
 from tests.csscgen.pods import ready_pod, replica
 from tests.csscgen.servers import PODS, ApiServer, event, in_background, kubeconfig, plan, status, text
-from workloads.errors import ClusterError
 from workloads.ratify.metrics import CAME, LEFT, UP
 
 RATIFY = Component("ratify", "gatekeeper-system", "app.kubernetes.io/name=ratify", "ratify", 8888)
@@ -167,11 +167,13 @@ def test_a_run_that_is_gone_on_with_keeps_what_it_knew(api: ApiServer, tmp_path:
     assert [line["gone"] is not None for line in lines(tmp_path).values()] == [False, True]
 
 
-def test_a_status_that_is_none_is_told(tmp_path: Path):
-    followed = Replicas([RATIFY], "", None, tmp_path)
-    pod = replica("ratify-a", containerStatuses=[{"name": "ratify", "restartCount": "many"}])
-    with pytest.raises(ClusterError, match="listed what is no pod of ratify"):
-        followed.follow(RATIFY, "LISTED", pod)
+def test_a_status_that_is_none_is_told(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cluster, "MAX_FAILURES", 1)  # it would take half a minute
+    api.items[THERE] = [replica("ratify-a", containerStatuses=[{"name": "ratify", "restartCount": "many"}])]
+    with observer(api, tmp_path) as seen:
+        assert seen.replicas
+        problem = seen.replicas.unscraped([])["ratify"]
+    assert "Expected `int | null`, got `str` - at `$.items[0].status.containerStatuses[0].restartCount`" in problem
 
 
 @pytest.mark.parametrize(
