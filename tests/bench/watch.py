@@ -56,7 +56,9 @@ def _pod(number: int, step: int, spec: dict[str, Any], run_id: str) -> dict[str,
         ["PodScheduled"] * (step >= 1) + ["Initialized"] * (step >= 2) + ["ContainersReady", "Ready"] * (step >= 4)
     )
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "ratify-0-77ff54b566", "controller": True}
-    managed = {f'k:{{"name":"{name}"}}': {".": {}, "f:image": {}, "f:name": {}, "f:resources": {}} for name in names}
+    managed: dict[str, Any] = {
+        f'k:{{"name":"{name}"}}': {".": {}, "f:image": {}, "f:name": {}, "f:resources": {}} for name in names
+    }
     status: dict[str, Any] = {
         "phase": "Running" if step >= 3 else "Pending",
         "conditions": [{"type": each, "status": "True", "lastTransitionTime": MOMENT} for each in conditions],
