@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.comparing import Comparison, Row
-from analysis.comparing.figures import known
+from analysis.comparing.circumstances import circumstances
+from analysis.comparing.figures import figures, known
 from analysis.differences import differences
 from analysis.formats import NONE, counted, digits, figure_name, figure_text
 from analysis.pages import environment, script_data
@@ -50,13 +51,15 @@ def page(comparison: Comparison, base: Sequence[Path], new: Sequence[Path]) -> s
     Raises CollectError if one is not a run's. The runs are read one after the other: two of 20,000 pods need the memory
     of one.
     """
-    seen, records = [], []
+    seen, records, verdicts = [], [], []
     for side, folders in zip(SIDES, (base, new), strict=True):
         for number, folder in enumerate(folders, 1):
             found = read(folder)
             label = side if len(folders) == 1 else f"{side} {number}"
-            seen.append(Seen(label, side, folder.name, read_summary(folder) or {}, curves(found)))
+            summary = read_summary(folder) or {}
+            seen.append(Seen(label, side, folder.name, figures(summary), curves(found)))
             records.append(found.run)
+            verdicts.append(summary.get("verdict"))
     drawn = overlays(seen)
     verdict, said = sentence(comparison)
     return (
@@ -65,24 +68,22 @@ def page(comparison: Comparison, base: Sequence[Path], new: Sequence[Path]) -> s
         .render(
             verdict=verdict,
             sentence=said,
-            reasons=[
-                one for one in comparison.reasons if not any(one.startswith(row.metric) for row in comparison.rows)
-            ],
-            facts=[_fact(side, [one.summary for one in seen if one.side == side]) for side in SIDES],
+            reasons=_besides(comparison, circumstances(base, new)),
+            facts=[_fact(SIDES[0], records[: len(base)]), _fact(SIDES[1], records[len(base) :])],
             lines=lines(comparison),
             width=WIDTH,
             differences=differences(records[: len(base)], records[len(base) :]),
             plots=drawn,
             plots_json=script_data(drawn),
-            runs=[_run(one, record) for one, record in zip(seen, records, strict=True)],
+            runs=[_run(*each) for each in zip(seen, records, verdicts, strict=True)],
         )
     )
 
 
-def _besides(comparison: Comparison) -> list[str]:
-    """What is said of the runs, and not of a figure that is worse: the table has that."""
-    of_figures = {f"{row.metric} is worse: {row.reason}" for row in comparison.worse}
-    return [reason for reason in comparison.reasons if reason not in of_figures]
+def _besides(comparison: Comparison, told: Sequence[str]) -> list[str]:
+    """What is said of the runs, but for what is ``told`` by the table of differences or by that of figures."""
+    elsewhere = {*told, *(f"{row.metric} is worse: {row.reason}" for row in comparison.worse)}
+    return [reason for reason in comparison.reasons if reason not in elsewhere]
 
 
 def kind(row: Row) -> str:
@@ -130,11 +131,11 @@ def _by(row: Row) -> str:
 
 
 def _untold(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Figures by the reason why nothing can be told."""
+    """Figures by the reason why nothing can be told, the reason of most of them first."""
     names: dict[str, list[str]] = {}
     for row in rows:
         names.setdefault(_why(row).removesuffix("."), []).append(figure_name(row.metric))
-    return names
+    return dict(sorted(names.items(), key=lambda entry: -len(entry[1])))
 
 
 def _why(row: Row) -> str:
@@ -171,21 +172,20 @@ def _line(row: Row, reach: float) -> Line:
     )
 
 
-def _fact(side: str, summaries: Sequence[Record]) -> tuple[str, str]:
+def _fact(side: str, runs: Sequence[Record]) -> tuple[str, str]:
     """(a side, what its runs are, in a few words)."""
-    stacks = ", ".join(dict.fromkeys(f"{one.get('stack')} on the {place(one)}" for one in summaries))
-    return side, f"{counted(len(summaries), 'run')} of {stacks}"
+    stacks = (f"{run.get('stack') or NONE} on the {place({'platform': 'unknown', **run})}" for run in runs)
+    return side, f"{counted(len(runs), 'run')} of {', '.join(dict.fromkeys(stacks))}"
 
 
-def _run(seen: Seen, record: Record) -> dict[str, str]:
+def _run(seen: Seen, record: Record, verdict: str | None) -> dict[str, str]:
     """A run in the list of runs."""
-    pods = seen.summary.get("pods") or {}
-    ready, expected = digits(pods.get("ready")), digits(pods.get("expected"))
+    ready, expected = (digits(seen.figures.get(f"pods.{key}")) for key in ("ready", "expected"))
     return {
         "label": seen.label,
         "side": seen.side,
         "id": seen.run,
-        "verdict": seen.summary.get("verdict") or NONE,
+        "verdict": verdict or NONE,
         "ready": f"{ready} of {expected}",
         "started": (record.get("started_at") or NONE).replace("T", " ").replace("Z", " UTC"),
         "version": (record.get("versions") or {}).get("ratify") or NONE,

@@ -26,7 +26,7 @@ def figure_text(path: str, value: Any) -> str:
 
 
 _UNITS = {"seconds", "bytes", "cores"}
-_SPELT = {"ratify": "Ratify", "gatekeeper": "Gatekeeper", "cpu": "CPU", "api": "API"}
+_SPELT = {"ratify": "Ratify", "gatekeeper": "Gatekeeper", "cpu": "CPU", "api": "API", "oom": "OOM"}
 
 
 def figure_name(path: str) -> str:

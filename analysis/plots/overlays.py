@@ -11,9 +11,7 @@ from analysis.formats import figure_text
 from analysis.plots import latencies, pods, resources
 from analysis.plots.plot import Plot, drawn, each
 from analysis.records import Records
-from analysis.summary import Summary
 from analysis.timelines import MAX_POINTS, thinned
-from analysis.views import value
 from workloads.errors import CollectError
 from workloads.ratify import metrics
 
@@ -37,12 +35,13 @@ class Overlay(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A run as it is laid over others: its place among them, id and summary, and its curves or why there is none."""
+    """A run as it is laid over others: its place among them, id and figures, and its curves or why there is none."""
 
     label: str
     side: str
     run: str
-    summary: Summary
+    figures: Mapping[str, float | None]
+    """By their paths in the summary."""
     curves: Mapping[str, Sequence[Point] | CollectError]
 
 
@@ -148,8 +147,7 @@ def _overlaid(name: str, title: str, overlay: Overlay, runs: Sequence[Seen]) -> 
     found, reasons = each(by_label, lambda label: _had(by_label[label].curves[name]))
     chart = overlay.chart([_curve(overlay, by_label[label], points, len(runs)) for label, points in found.items()])
     rows = [
-        [seen.label, *(figure_text(path, value(seen.summary, path)) for path in overlay.figures.values())]
-        for seen in runs
+        [seen.label, *(figure_text(path, seen.figures.get(path)) for path in overlay.figures.values())] for seen in runs
     ]
     return Plot(name, title, " ".join([overlay.text, *reasons]), chart, ("Run", *overlay.figures), rows)
 

@@ -93,6 +93,12 @@ def test_the_page_says_what_differs_between_the_sides(text: str) -> None:
     assert re.search(r"settings\.ratify\.cache</code></th><td class=.reason.>off</td><td class=.reason.>on</td>", table)
 
 
+def test_the_header_warns_of_other_scenarios_and_leaves_the_rest_to_the_tables(text: str) -> None:
+    header = text[text.index("<header") : text.index("</header>")]
+    (warning,) = re.findall(r"<li>(.*?)</li>", header)
+    assert warning.startswith("The runs differ in caches.gatekeeper_response_seconds, caches.ratify, ")
+
+
 def test_worse_figures_come_first_and_those_that_are_not_judged_last(text: str) -> None:
     kinds = re.findall(r'<td><span class="(broken|ok|alike|untold)">', text)
     assert kinds == sorted(kinds, key=["broken", "ok", "untold", "alike"].index)
@@ -254,7 +260,8 @@ def test_summaries_that_lack_figures_leave_cells_empty(tmp_path: Path) -> None:
     base, new = sides(tmp_path, 1, 1)
     file = new[0] / "summary.json"
     summary = json.loads(file.read_text())
-    summary["pods"], summary["pod_startup_seconds"] = {}, None
+    summary["pods"], summary["pod_startup_seconds"], summary["gatekeeper"] = {}, None, {"memory_bytes": {"peak": "x"}}
+    del summary["platform"]
     file.write_text(json.dumps(summary))
     cells = re.findall(r"<td class=.n.>([^<]*)</td>", figure(compared(base, new), "ready"))
     assert cells == ["2", "4", "–", "–", "–", "–"]
