@@ -140,7 +140,7 @@ def _untold(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 def _why(row: Row) -> str:
     """The reason of a row without the change, which is beside it."""
-    return row.reason if row.change is None else row.reason.removeprefix(f"{row.change:+.1%}, which ")
+    return row.reason if row.change is None else row.reason.removeprefix(f"{row.change:+.1%}, ").removeprefix("which ")
 
 
 def lines(comparison: Comparison) -> list[Line]:
