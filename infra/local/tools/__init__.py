@@ -88,7 +88,8 @@ TOOLS: dict[str, Tool] = {
         ),
         # It runs on nodes, not here: those of AKS, unless somebody names a waiter of their own for others.
         Tool("waiter", {"waiter": "ratify-perf/tools/waiter"}, version_args=(), target="linux/amd64"),
-        # Only scripts/bench runs these two: the ceiling of a registry, and a client that is well known.
+        # Only scripts/bench runs these: what an API server and a registry take at most, and a well-known client.
+        Tool("apiload", {"apiload": "ratify-perf/tools/apiload"}, version_args=(), optional=True),
         Tool("pusher", {"pusher": "ratify-perf/tools/pusher"}, version_args=(), optional=True),
         Tool("regpusher", {"regpusher": "ratify-perf/tools/regpusher"}, version_args=(), optional=True),
         Tool(
