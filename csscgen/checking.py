@@ -10,6 +10,7 @@ import click
 from csscgen.context import Context
 from csscgen.planning.memory import memory
 from csscgen.stackfiles import Stack
+from csscgen.templates import Template
 from infra.local.sockets import is_free, owner
 from infra.settings import charts
 from workloads.errors import UsageError
@@ -18,6 +19,7 @@ from workloads.errors import UsageError
 def check(context: Context) -> None:
     """Refuses what cannot work, before anything is touched. Raises UsageError."""
     stack = context.stack
+    check_template(stack)
     _refuse_for_memory(stack)
     if context.engine.name != "cli":
         _refuse_for_embedded(stack)
@@ -39,6 +41,12 @@ def check(context: Context) -> None:
                 f"Stack {name} is up already, made with {made}, and what is asked for differs. Take it as it is, or "
                 f"{otherwise}."
             )
+
+
+def check_template(stack: Stack) -> None:
+    """Refuses a template of the load that gives no objects of the scenario's. Raises UsageError."""
+    if stack.settings.load.template:
+        Template(stack.settings.load.template).check(stack.settings.plan)
 
 
 def _refuse_for_memory(stack: Stack) -> None:

@@ -32,6 +32,7 @@ from csscgen.sharding.plans import ShardPlan
 from csscgen.sharding.processes import begin, send_in_shards
 from csscgen.spools import Spool
 from csscgen.surroundings import METRICS, look
+from csscgen.templates import Template
 from csscgen.tracking import Tracker
 from infra.engine import StepEvent
 from workloads.errors import DeadlineError, EngineError
@@ -145,7 +146,9 @@ def _load(
 ) -> None:
     """Sends the load in the way that the settings ask for; ``requests`` gets what is answered, broken off or not."""
     settings = context.settings
-    bodies = workload_objects(settings.plan, outputs["registry"])
+    plan, host = settings.plan, outputs["registry"]
+    template = settings.load.template
+    bodies = Template(template).objects(plan, host) if template else workload_objects(plan, host)
     again = bool(requests)
     lock = threading.Lock()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +40,23 @@ profiles = click.option(
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 
 in_set = click.option("--in-set", metavar="SET", help="Keep the run in a set of runs, which compare takes by its name.")
+
+
+template = click.option(
+    "--template",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    metavar="FILE",
+    help="Create this workload, once for each object: --set load.mode=created --set load.template=FILE.",
+)
+objects = click.option(
+    "--objects", type=click.IntRange(min=1), metavar="N", help="How many workloads: --set scenario.shards=N."
+)
+
+
+def of_load(changes: tuple[str, ...], template: str | None, objects: int | None) -> tuple[str, ...]:
+    """``--template`` and ``--objects`` as ``--set`` words, before those that were given."""
+    words = ("load.mode=created", f"load.template={json.dumps(template)}") if template else ()
+    return (*words, *([f"scenario.shards={objects}"] if objects else []), *changes)
 
 
 def on_stack(command: F) -> F:

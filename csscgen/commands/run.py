@@ -16,6 +16,8 @@ from csscgen.commands.printing import conclude
 @options.in_set
 @options.profiles
 @options.as_json
+@options.template
+@options.objects
 @click.option("--keep", is_flag=True, help="Leave the stack up, to look at it; csscgen destroy removes it.")
 @click.option(
     "--resume",
@@ -35,6 +37,8 @@ def command(
     in_set: str | None,
     thresholds: tuple[str, ...],
     thresholds_file: Path | None,
+    template: str | None,
+    objects: int | None,
     keep: bool,
     resume: str | None,
 ) -> None:
@@ -56,6 +60,7 @@ def command(
       csscgen run --stack local-S --set registry.size=XS --set ratify.cache=on --json
       csscgen run --stack local-S --threshold 'ratify.verification_seconds.p99 <= 1.5'
       csscgen run --stack local-S --set monitoring.prometheus=on --profile profiles/ratify.yaml
+      csscgen run --stack local-S --template deployment.yaml --objects 20
       csscgen run --stack local-S --resume
       csscgen run --stack perf-S
     """
@@ -63,10 +68,11 @@ def command(
     from csscgen.context import open_context
     from workloads.errors import UsageError
 
+    changes = options.of_load(changes, template, objects)
     if resume is not None and (changes or profiles or thresholds or thresholds_file or in_set):
         raise UsageError(
-            "A run is resumed with the settings that it was begun with: leave --set, --profile, --threshold, "
-            "--thresholds and --in-set out. `csscgen report` judges it by other thresholds afterwards."
+            "A run is resumed with the settings that it was begun with: leave --set, --template, --objects, --profile, "
+            "--threshold, --thresholds and --in-set out. `csscgen report` judges it by other thresholds afterwards."
         )
     context = open_context(stack, changes, engine, instance=instance, quiet=quiet, scenario=True).asked(profiles)
     if in_set:

@@ -98,6 +98,23 @@ def _load(settings: Settings) -> Iterator[Contradiction]:
             ("load.phases", "load.mode"),
             "load.phases: mode declared declares all workloads at once; set load.mode to created.",
         )
+    if load.template and load.mode == "declared":
+        yield (
+            ("load.template", "load.mode"),
+            "load.template: mode declared declares the scenario's own workloads; set load.mode to created.",
+        )
+    if load.template and settings.scenario.negatives:
+        yield (
+            ("load.template", "scenario.negatives"),
+            "load.template: which images its workloads run is the template's, so that nobody could say which of "
+            "scenario.negatives had to be denied; leave one of them out.",
+        )
+    if load.template and load.shards > 1:
+        yield (
+            ("load.template", "load.shards"),
+            "load.shards: each driver makes its objects from the scenario, and none from load.template; leave one of "
+            "them out.",
+        )
     for problem in phase_problems(load.phases, settings.scenario.shards):
         yield ("load.phases", "scenario.shards"), f"load.{problem}"
     if load.shards > 1 and load.mode == "declared":

@@ -102,6 +102,10 @@ class Load:
         minimum=1,
         maximum=MOST_DRIVERS,
     )
+    template: str | None = setting(
+        None,
+        "A file with the workload of mode created, instead of the scenario's own: see [load.md](load.md#templates).",
+    )
     deadlineSeconds: int = setting(
         900, "How long is waited, once the load is sent, until every pod's outcome is known.", unit="s", minimum=1
     )
