@@ -196,7 +196,7 @@ def test_one_error_names_every_bad_key_and_the_nearest_known_one():
         "scenario.containers: expected from 1 to 100, got 0.",
         "gatekeeper.auditIntervall: there is no such key; did you mean gatekeeper.auditInterval?",
         "gatekeeper.logDenies: expected on or off, got 'perhaps'.",
-        "load: expected an object with the keys mode, start, rate, phases, shards, deadlineSeconds, quietSeconds, "
+        "load: expected an object with the keys mode, start, rate, phases, shards, template, deadlineSeconds, "
         "retrySeconds.",
     }
     assert set(told) == starts
