@@ -177,6 +177,10 @@ class Samples:
         """The targets of a component: the one of its name, or its numbered or regional ones (``ratify-0``, …)."""
         return sorted(t for t in self._target_code if t == component or t.startswith(f"{component}-"))
 
+    def every_target(self) -> list[str]:
+        """All targets."""
+        return sorted(self._target_code)
+
     def present(self, metrics: Collection[str], target: str) -> set[str]:
         """Which of these metrics the target ever exported."""
         return {metric for metric in metrics if self._rows(metric, target) is not None}

@@ -109,6 +109,45 @@ def show(run: str | None, as_json: bool) -> None:
     table(found.rows, ["figure", "value", "reason"], as_json=False)
 
 
+@command.command("trace")
+@click.argument("run")
+@click.argument("figure", metavar="METRIC")
+@options.as_json
+def trace_(run: str, figure: str, as_json: bool) -> None:
+    """Print the raw records that a figure of a run is made of.
+
+    METRIC is a figure as csscgen runs show names it. Of a percentile of single pods or objects, the records are those
+    at and above it; of what is counted or observed by a component, the samples at both ends of the window and around
+    restarts. With --json each record is a line, with the file that it is from. Where records are missing is told.
+
+    \b
+    Example:
+      csscgen runs trace local-S-20260102-101500-9f3c pods.denied
+      csscgen runs trace local-S-20260102-101500-9f3c pod_startup_seconds.p99 --json
+    """
+    from analysis.records import read
+    from analysis.tracing import trace
+    from csscgen import runs
+    from csscgen.stackfiles import project_root
+    from workloads.errors import UsageError
+
+    folder = runs.find(project_root(), run)
+    summary = _summary(folder)
+    if not summary:
+        raise UsageError(
+            f"Run {folder.name} has no summary.json that can be read. `csscgen report {folder.name}` makes it anew."
+        )
+    found = trace(read(folder), summary, figure)
+    click.echo(f"{found.figure} is {'null' if found.value is None else f'{found.value:.10g}'}.", err=True)
+    for said in [*([found.reason] if found.reason else []), *found.problems]:
+        click.echo(said, err=True)
+    for file, lines in found.records.items():
+        if not as_json:
+            click.echo(f"{file}: {len(lines)}")
+        for line in lines:
+            click.echo(json.dumps({"file": file, **line} if as_json else line))
+
+
 def _row(folder: Path) -> dict[str, Any]:
     summary = _summary(folder)
     pods, startup = summary.get("pods") or {}, summary.get("pod_startup_seconds") or {}
