@@ -88,6 +88,8 @@ def _besides(comparison: Comparison, told: Sequence[str]) -> list[str]:
 
 def kind(row: Row) -> str:
     """The verdict of a row, or that it has none by design."""
+    if row.metric.startswith("profile."):  # of these the direction alone says whether they are judged
+        return row.verdict if row.direction != "none" else "shown"
     figure = known().get(row.metric)
     return row.verdict if figure and figure.how in ("exact", "tested") else "shown"
 

@@ -7,7 +7,7 @@ A path is the keys to a figure with dots between them; an entry of a list has it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import translate
 from functools import cache
@@ -20,6 +20,8 @@ import yaml
 from analysis.comparing.rows import Direction
 
 How = Literal["exact", "tested", "shown", "listed", "none"]
+TOLERANCE = 0.05
+"""What a metric of a profile may change by, a share of the base."""
 ABOUT = frozenset(
     ("run_id", "stack", "family", "engine", "platform", "cluster", "collected_afterwards", "started_at", "finished_at")
     + ("error", "deadline_passed", "resumed", "scenario", "caches")
@@ -50,6 +52,23 @@ def known() -> Mapping[str, Figure]:
 def of(path: str) -> tuple[str, Figure] | None:
     """The first entry that fits a path, with its own path; None if there is none."""
     return next(((name, known()[name]) for name, fits in _patterns() if fits.match(path)), None)
+
+
+def profiled(summaries: Iterable[Mapping[str, Any]]) -> dict[str, Figure]:
+    """The metrics of the runs' profiles, by path, with the unit and the direction that their profiles say.
+
+    One without a direction is shown, and so is one of which the runs do not say the same.
+    """
+    found: dict[str, set[tuple[str, Direction]]] = {}
+    for summary in summaries:
+        for name, metric in ((summary.get("profile") or {}).get("metrics") or {}).items():
+            found.setdefault(f"profile.metrics.{name}.value", set()).add((metric["unit"], metric["direction"]))
+    figures = {}
+    for path, said in found.items():
+        unit, direction = min(said)
+        judged = len(said) == 1 and direction != "none"
+        figures[path] = Figure(unit, direction, "tested", TOLERANCE) if judged else Figure(unit, "none", "shown")
+    return figures
 
 
 def near(path: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from math import comb
 from pathlib import Path
 from statistics import median
@@ -10,7 +11,7 @@ from typing import Any
 
 from analysis.comparing import statistics
 from analysis.comparing.circumstances import circumstances
-from analysis.comparing.figures import Figure, figures, known, of
+from analysis.comparing.figures import Figure, figures, known, of, profiled
 from analysis.comparing.rows import Comparison, Row, Verdict
 from analysis.records import read_summary
 from workloads.errors import CollectError, UsageError, named
@@ -36,18 +37,23 @@ def compare(
     """
     if {folder.resolve() for folder in base} & {folder.resolve() for folder in new}:
         raise UsageError("A run stands on both sides: a run cannot be compared with itself. Name other runs.")
-    tested = [metric for metric, figure in known().items() if figure.how == "tested"]
-    for metric in tolerances:
-        if metric not in tested:
-            raise UsageError(f"{named(metric)} takes no tolerance. These do: {', '.join(tested)}.")
     sides = [_summary(folder) for folder in base], [_summary(folder) for folder in new]
+    own = profiled([*sides[0], *sides[1]])
+    families = [[metric for metric, figure in each.items() if figure.how == "tested"] for each in (known(), own)]
+    tests = {metric: len(family) for family in families for metric in family}
+    for metric in tolerances:
+        if metric not in tests:
+            raise UsageError(f"{named(metric)} takes no tolerance. These do: {', '.join(tests)}.")
     differing = _differing(*sides)
     if differing and not force:
         raise UsageError(f"The runs differ in {', '.join(differing)}: --force compares them nevertheless.")
     said = [f"The runs differ in {', '.join(differing)}."] if differing else []
     before, after = ([figures(summary) for summary in side] for side in sides)
-    metrics = _metrics([*before, *after], every)
-    rows = tuple(_row(metric, figure, before, after, tolerances.get(metric)) for metric, figure in metrics.items())
+    metrics = {**_metrics([*before, *after], every), **own}
+    rows = tuple(
+        _row(metric, figure, before, after, tolerances.get(metric), tests.get(metric, 0))
+        for metric, figure in metrics.items()
+    )
     said += [f"{row.metric} is worse: {row.reason}" for row in rows if row.verdict == "worse"]
     return Comparison(rows, tuple(said), circumstances(base, new))
 
@@ -93,6 +99,7 @@ def _row(
     base: Sequence[Mapping[str, float | None]],
     new: Sequence[Mapping[str, float | None]],
     tolerance: float | None,
+    tests: int,
 ) -> Row:
     before, after = ([run.get(metric) for run in side] for side in (base, new))
     one = [value for value in before if value is not None]
@@ -119,7 +126,7 @@ def _row(
     p = statistics.mann_whitney(one, two)
     low, high = statistics.interval(one, two)
     span = low / abs(left), high / abs(left)
-    return row(*_tested(figure, change, allowed, p, span, (len(one), len(two))), p, span)
+    return row(*_tested(figure, change, allowed, p, span, (len(one), len(two)), tests), p, span)
 
 
 def _standing(figure: Figure, values: Sequence[float]) -> float:
@@ -130,12 +137,20 @@ def _standing(figure: Figure, values: Sequence[float]) -> float:
 
 
 def _tested(
-    figure: Figure, change: float, allowed: float, p: float, span: tuple[float, float], runs: tuple[int, int]
+    figure: Figure,
+    change: float,
+    allowed: float,
+    p: float,
+    span: tuple[float, float],
+    runs: tuple[int, int],
+    tests: int,
 ) -> tuple[Verdict, str]:
-    tests = sum(other.how == "tested" for other in known().values())
+    """The verdict and why. ``tests`` are made together: figures of figures.yaml, or metrics of profiles."""
     # Bonferroni: with the level shared out, the chance that any test errs is at most the level.
     if 2 / comb(sum(runs), runs[0]) * tests > LEVEL:
-        return "unknown", f"{runs[0]} and {runs[1]} runs are too few to tell a change from chance: take 5 on each side."
+        enough = next(each for each in count(2) if 2 / comb(2 * each, each) * tests <= LEVEL)
+        few = f"{runs[0]} and {runs[1]} runs are too few to tell a change from chance"
+        return "unknown", f"{few}: take {enough} on each side."
     if abs(change) > allowed and p * tests <= LEVEL and not span[0] <= 0 <= span[1]:
         return _towards(figure, change), f"{change:+.1%}, beyond chance and beyond {allowed:.1%}."
     if -allowed <= span[0] and span[1] <= allowed:

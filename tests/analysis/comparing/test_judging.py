@@ -144,3 +144,45 @@ def test_figures_that_are_listed_have_rows_on_demand(tmp_path: Path) -> None:
     assert "pods.causes.other" not in {row.metric for row in compare(base, new, {}).rows}
     row = next(row for row in compare(base, new, {}, every=True).rows if row.metric == "pods.causes.other")
     assert (row.base, row.new, row.verdict) == (1, None, "unknown")
+
+
+def profiled(folder: Path, name: str, values: list[Any], direction: str = "higher", others: int = 0) -> list[Path]:
+    """Runs with a metric of a profile, and others beside it."""
+    folders = side(folder, name, [0.1] * len(values))
+    for run, value in zip(folders, values, strict=True):
+        summary = json.loads((run / "summary.json").read_text())
+        metric = {"value": value, "unit": "B", "direction": direction}
+        summary["profile"] = {"metrics": {name: metric for name in ["m", *(f"o{each}" for each in range(others))]}}
+        (run / "summary.json").write_text(json.dumps(summary))
+    return folders
+
+
+@pytest.mark.parametrize(("direction", "told"), [("higher", "better"), ("lower", "worse"), ("none", "unknown")])
+def test_metrics_of_a_profile_are_compared_by_the_direction_that_it_says(
+    tmp_path: Path, direction: str, told: str
+) -> None:
+    base = profiled(tmp_path, "a", [100, 101, 102, 103, 104], direction)
+    new = profiled(tmp_path, "b", [200, 201, 202, 203, 204], direction)
+    found = compare(base, new, {})
+    assert verdict(found, "profile.metrics.m.value") == told
+    assert next(row.unit for row in found.rows if row.metric == "profile.metrics.m.value") == "B"
+    within = compare(base, new, {"profile.metrics.m.value": 2.0}) if direction != "none" else found
+    assert verdict(within, "profile.metrics.m.value") not in ("better", "worse")
+
+
+def test_many_metrics_of_a_profile_need_more_runs_and_take_none_from_the_other_figures(tmp_path: Path) -> None:
+    base = profiled(tmp_path, "a", [100, 101, 102, 103, 104], others=9)
+    new = profiled(tmp_path, "b", [200, 201, 202, 203, 204], others=9)
+    found = compare(base, new, {})
+    row = next(row for row in found.rows if row.metric == "profile.metrics.m.value")
+    assert (row.verdict, row.reason) == (
+        "unknown",
+        "5 and 5 runs are too few to tell a change from chance: take 6 on each side.",
+    )
+    assert verdict(found) == "same"
+
+
+def test_a_metric_that_the_runs_say_otherwise_of_is_shown(tmp_path: Path) -> None:
+    base = profiled(tmp_path, "a", [1, 1, 1, 1, 1], "lower")
+    found = compare(base, profiled(tmp_path, "b", [2, 2, 2, 2, 2], "higher"), {})
+    assert verdict(found, "profile.metrics.m.value") == "unknown"
