@@ -68,14 +68,22 @@ class Component:
         targets = self._exporting(metric, [f"{name}_count" for name in metric.names])
         return merged(over_window(samples, metric, target, window, keep) for target in targets)
 
-    def mean(self, metric: Metric) -> float:
-        """The mean of what was observed in the window. Raises CollectError if unknown, or if there was nothing."""
+    def mean(self, metric: Metric, keep: Keep = _every) -> float:
+        """The mean of what was observed in the window, over the series that ``keep`` accepts: sum by count, exactly.
+
+        Raises CollectError if unknown, or if there was nothing.
+        """
         samples, window = self._source()
         count = total = 0.0
         for target in self._exporting(metric, [f"{name}_count" for name in metric.names]):
             for name in metric.names:
-                count += sum(samples.increases(f"{name}_count", target, window).values())
-                total += sum(samples.increases(f"{name}_sum", target, window).values())
+                counts, sums = (samples.increases(f"{name}_{part}", target, window) for part in ("count", "sum"))
+                for labels, grown in counts.items():
+                    if grown and keep(parse_labels(labels)):
+                        if labels not in sums:
+                            raise CollectError(f"{target} exported {name}_count without {name}_sum.")
+                        count += grown
+                        total += sums[labels]
         if count == 0:
             raise CollectError(f"{self.name} observed no {metric.names[0]} in the window.")
         return total / count * metric.scale

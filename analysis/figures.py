@@ -48,15 +48,19 @@ def quantiles(
     source: Component,
     metric: Metric,
     missing: Missing,
-    keys: Sequence[str] = (*QUANTILES, "max_bucket"),
+    keys: Sequence[str] = (*QUANTILES, "mean", "max_bucket"),
     keep: Callable[[Mapping[str, str]], bool] = lambda labels: True,
 ) -> Record:
-    """The quantiles of what a component observed in the window, its ``max_bucket``, and the quantiles' ``error``."""
+    """Quantiles of what a component observed in the window, mean and ``max_bucket``, and the quantiles' ``error``."""
     try:
         histogram = source.histogram(metric, keep)
     except CollectError as error:
         return {**missing.given(path, None, keys, str(error)), "error": _errors(path, Histogram(), missing, keys)}
-    figures = {key: missing.figure(f"{path}.{key}", partial(read_histogram, key, histogram)) for key in keys}
+    mean = partial(source.mean, metric, keep)
+    figures = {
+        key: missing.figure(f"{path}.{key}", mean if key == "mean" else partial(read_histogram, key, histogram))
+        for key in keys
+    }
     return {**figures, "error": _errors(path, histogram, missing, keys)}
 
 

@@ -249,7 +249,7 @@ def _scalar(value: Any) -> Fault | None:
 
 _NUMBERS = maybe(values(maybe(number)))
 _QUANTILES = maybe(
-    entries({}, {**dict.fromkeys(("p50", "p95", "p99", "max_bucket"), maybe(number)), "error": _NUMBERS})
+    entries({}, {**dict.fromkeys(("p50", "p95", "p99", "mean", "max_bucket"), maybe(number)), "error": _NUMBERS})
 )
 SUMMARY = entries(
     {"run_id": text, "verdict": one_of("pass", "fail")},

@@ -172,7 +172,8 @@ class Within:
 
 
 def quantiles(ordered: list[float], bounds: tuple[float, ...], scale: float = 1.0) -> Mapping[str, Any]:
-    """The truth of a summary's quantiles, their errors, and ``max_bucket``."""
+    """The truth of a summary's quantiles, their errors, mean and ``max_bucket``."""
     found = {f"p{percent}": Within.bucket(ordered, percent / 100, bounds, scale) for percent in (50, 95, 99)}
     errors = {percent: bucket.error for percent, bucket in found.items()}
-    return {**found, "error": errors, "max_bucket": bounds[bisect_left(bounds, ordered[-1])] * scale}
+    mean = sum(ordered) / len(ordered) * scale
+    return {**found, "error": errors, "mean": mean, "max_bucket": bounds[bisect_left(bounds, ordered[-1])] * scale}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from leaves(each, name)
 
 
-def wrong(summary: Mapping[str, Any], truth: Truth) -> list[str]:
-    """What of a summary is not true, or has no truth beside it."""
+def wrong(summary: Mapping[str, Any], truth: Truth, untold: Iterable[str] = ()) -> list[str]:
+    """What of a summary is not true, or has no truth beside it; ``untold`` are beginnings of paths that need none."""
     known = dict(leaf for path, value in truth.items() for leaf in leaves(value, path))
     judges = [path for path, value in known.items() if callable(value)]
-    figures = {path: value for path, value in leaves(summary) if path.partition(".")[0].partition("[")[0] not in JUDGED}
+    figures = {path: value for path, value in figures_of(summary).items() if not path.startswith((*untold,))}
     found = []
     for path, value in figures.items():
         if path in known:
@@ -53,6 +53,11 @@ def wrong(summary: Mapping[str, Any], truth: Truth) -> list[str]:
         if value is None and path not in missing and path not in UNTOLD and not path.startswith("faults[1].")
     ]
     return found
+
+
+def figures_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a summary by their paths, without what is made of them."""
+    return {path: value for path, value in leaves(summary) if path.partition(".")[0].partition("[")[0] not in JUDGED}
 
 
 UNTOLD = ("error", "recovery", "faults[0].share", "faults[0].error")
