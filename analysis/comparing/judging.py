@@ -59,11 +59,17 @@ def compare(
 
 
 def _metrics(runs: Sequence[Mapping[str, float | None]], every: bool) -> dict[str, Figure]:
-    """The figures that get a row, in the order of figures.yaml: those that are judged or shown, be they there or not.
+    """The figures that get a row, in the order of figures.yaml: those that are judged or shown and that any run knows.
 
-    With ``every`` also the others that any run has.
+    A figure that is null in all runs has one; one that is of other platforms or scenarios has none. With ``every`` also
+    the others that any run has.
     """
-    rows = {name: figure for name, figure in known().items() if figure.how in ("exact", "tested", "shown")}
+    known_of = {path for run in runs for path in run}
+    rows = {
+        name: figure
+        for name, figure in known().items()
+        if figure.how in ("exact", "tested", "shown") and name in known_of
+    }
     if not every:
         return rows
     order = {name: place for place, name in enumerate(known())}

@@ -24,13 +24,14 @@ Source = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Trace:
-    """A figure with its ``value`` and why it has none, and the records of each file; ``problems``: what was not there."""
+    """A figure with its ``value`` and why it has none, and the records of each file."""
 
     figure: str
     value: float | None
     reason: str | None
     records: dict[str, list[Record]]
     problems: list[str]
+    """What was not there."""
 
 
 def trace(records: Records, summary: Mapping[str, Any], figure: str) -> Trace:
@@ -132,6 +133,14 @@ def _replicas(records: Records, source: Source, _value: float | None) -> list[Re
     return [each for each in records.replicas or () if each["component"] == source["replicas"]]
 
 
+def _shards(records: Records, _source: Source, _value: float | None) -> list[Record]:
+    return records.shards or []
+
+
+def _profile(records: Records, source: Source, _value: float | None) -> list[Record]:
+    return [line for line in records.profile or () if line["name"] == source["profile"]]
+
+
 def _run(records: Records, source: Source, _value: float | None) -> list[Record]:
     entry = records.run.get(source["run"])
     return [] if entry is None else [{source["run"]: entry}]
@@ -200,6 +209,8 @@ _TAKERS: dict[str, tuple[str, Callable[[Records, Source, float | None], Any]]] =
     "events": ("events.jsonl", _events),
     "faults": ("faults.jsonl", _faults),
     "replicas": ("replicas.jsonl", _replicas),
+    "shards": ("shards.jsonl", _shards),
+    "profile": ("profile.jsonl", _profile),
     "samples": ("metrics.parquet", _samples),
     "run": ("run.json", _run),
     "admissions": ("admissions.json", _admissions),

@@ -21,7 +21,7 @@ from tests.analysis.pictures import colors
 from tests.analysis.runs import known_run, pod, with_settings, write_lines
 
 NAMES = [overlay.name for overlay in OVERLAYS]
-P50 = "ratify.verification_seconds.p50"
+MEAN = "ratify.verification_seconds.mean"
 
 
 def row(metric: str, verdict: Any, reason: str, **more: Any) -> Row:
@@ -193,16 +193,16 @@ def test_the_page_is_whole_and_well_nested(text: str) -> None:
     ("rows", "word", "said"),
     [
         (
-            [row(P50, "worse", "", base=0.1, new=0.112, change=0.12, interval=(0.1, 0.14))],
+            [row(MEAN, "worse", "", base=0.1, new=0.112, change=0.12, interval=(0.1, 0.14))],
             "worse",
-            "Ratify verification p50 (+12.0%) is worse.",
+            "Ratify verification mean (+12.0%) is worse.",
         ),
         ([row("pods.denied", "better", "", base=3.0, new=0.0)], "better", "Pods denied (from 3 to 0) is better."),
         ([row("pods.denied", "same", "")], "same", "No figure is worse or better."),
         (
-            [row("pods.denied", "same", ""), row(P50, "unknown", "+2.0%, which may be chance.", change=0.02)],
+            [row("pods.denied", "same", ""), row(MEAN, "unknown", "+2.0%, which may be chance.", change=0.02)],
             "unknown",
-            "No figure is known to be worse or better; Ratify verification p50 cannot be told (may be chance).",
+            "No figure is known to be worse or better; Ratify verification mean cannot be told (may be chance).",
         ),
         (
             [row(f"pods.{name}", "worse", "", base=0.0, new=1.0) for name in ("denied", "failed")],

@@ -130,9 +130,12 @@ def consistent(config: dict[str, Any]) -> dict[str, Any]:
             scenario.pop(key, None)
         for key in ("nodes", "maxPods", "systemNodes"):
             cluster.pop(key, None)
-    if config.get("load", {}).get("phases"):
-        config["load"]["mode"] = "created"
-    config.get("load", {}).pop("shards", None)
+    load = config.get("load", {})
+    if load.get("phases") or load.get("template"):
+        load["mode"] = "created"
+    load.pop("shards", None)
+    if load.get("template"):
+        scenario.pop("negatives", None)
     shares = scenario.get("negatives", {})
     if negatives.problems(shares, scenario.get("shards", 1)) or not scenario.get("signatures", 5):
         scenario.pop("negatives", None)
@@ -197,7 +200,7 @@ def test_one_error_names_every_bad_key_and_the_nearest_known_one():
         "gatekeeper.auditIntervall: there is no such key; did you mean gatekeeper.auditInterval?",
         "gatekeeper.logDenies: expected on or off, got 'perhaps'.",
         "load: expected an object with the keys mode, start, rate, phases, shards, template, deadlineSeconds, "
-        "retrySeconds.",
+        "quietSeconds, retrySeconds.",
     }
     assert set(told) == starts
 
@@ -444,6 +447,8 @@ def test_phases_are_the_schedule_and_without_any_the_rate_is():
             {"mode": "created", "phases": [{"pattern": "closed", "workers": 500}]},
             "load.phases: phase.workers: expected",
         ),
+        ({"template": "x"}, "load.template: mode declared declares the scenario's own workloads"),
+        ({"mode": "created", "shards": 2, "template": "x"}, "load.shards: each driver makes its objects"),
         ({"shards": 2}, "load.shards: mode declared has one driver; set load.mode to created."),
         ({"mode": "created", "shards": 6}, "load.shards: 6 drivers cannot share 5 objects"),
         ({"mode": "created", "phases": PHASES, "shards": 3}, "load.shards: 3 drivers cannot share the 2 workers"),

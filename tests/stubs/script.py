@@ -1,6 +1,6 @@
 """What the stub of Ratify is to do: how long each answer takes, what it says, and what it asks the registry meanwhile.
 
-``executable`` makes the file that ``CSSCGEN_RATIFY`` may name, so that a stack starts the stub and nothing else changes.
+``executable`` makes the file that ``CSSCGEN_RATIFY`` may name, so that a stack starts the stub and else is as it was.
 """
 
 from __future__ import annotations
