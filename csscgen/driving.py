@@ -145,10 +145,8 @@ def _load(
     context: Context, run: Run, outputs: dict[str, Any], tracker: Tracker, usage: Usage, requests: list[Request]
 ) -> None:
     """Sends the load in the way that the settings ask for; ``requests`` gets what is answered, broken off or not."""
-    settings = context.settings
-    plan, host = settings.plan, outputs["registry"]
-    template = settings.load.template
-    bodies = Template(template).objects(plan, host) if template else workload_objects(plan, host)
+    plan, load, host = context.settings.plan, context.settings.load, outputs["registry"]
+    bodies = Template(load.template).objects(plan, host) if load.template else workload_objects(plan, host)
     again = bool(requests)
     lock = threading.Lock()
 
@@ -161,15 +159,14 @@ def _load(
                 tracker.refuse(request.workload, request.message or "refused")
         context.progress.update(f"{request.object} {request.status}")
 
-    if settings.load.mode == "created" and settings.load.shards > 1:
-        plan, done = settings.plan, tuple(sorted(_sent(bodies, requests)))
-        load = settings.load
-        shards = ShardPlan(plan, outputs["registry"], load.schedule, load.shards, begin(plan.shards), done, again)
+    if load.mode == "created" and load.shards > 1:
+        done = tuple(sorted(_sent(bodies, requests)))
+        shards = ShardPlan(plan, host, load.schedule, load.shards, begin(plan.shards), done, again)
         for each in send_in_shards(shards, outputs["kubeconfig"], run.folder, usage.start, answered):
             usage.add(each)
-    elif settings.load.mode == "created":
+    elif load.mode == "created":
         usage.start()
-        parts = remaining(work_out(settings.load.schedule, len(bodies)), _sent(bodies, requests))
+        parts = remaining(work_out(load.schedule, len(bodies)), _sent(bodies, requests))
         send(outputs["kubeconfig"], bodies, parts, answered, again=again)
     else:
         _declare(context, bodies, usage, answered)
