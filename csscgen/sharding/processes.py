@@ -32,7 +32,7 @@ INDEX = "JOB_COMPLETION_INDEX"
 """Where an Indexed Job says which of its pods this is."""
 SEND = ("shards", "send", "--plan")
 """The words of a shard's command; the file of the plan follows."""
-LEAD_SECONDS = 5.0
+LEAD_SECONDS = 15.0
 """From here to the begin of the schedule: the processes start, and make their objects."""
 OBJECTS_PER_SECOND = 4000
 """How many objects a process makes at least."""
