@@ -77,6 +77,7 @@ def truth(lines: Sequence[Line], window: Window, expected: int) -> Truth:
     return {
         **_below("pods", {**pods, "reasons": [], "causes": {}, "refused_attempts": dict(attempts)}),
         "pod_startup_seconds.count": expected,
+        "slow_pods": None,  # of fewer than 20 pods none stands out
         **_below("ratify", _ratify(verified, mutated, expected)),
         **_below("gatekeeper", _gatekeeper(verified, len(refused))),
         **_below("control_plane", {"webhook_fail_open": 0, "fail_open_by_webhook": opened}),
