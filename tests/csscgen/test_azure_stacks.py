@@ -400,7 +400,7 @@ def test_a_run_that_was_cut_off_before_its_load_is_begun_again(azure: Azure, cap
     azure.hooks.clear()
     azure.done.clear()
     _, out, err = csscgen(capsys, "run", "--stack", RUN, "--resume", "--json", "--set", "scenario.replicas=5")
-    assert "leave --set out" in err
+    assert "leave --set, --template" in err
     _, out, err = csscgen(capsys, "run", "--stack", RUN, "--resume", "--json")
     assert azure.done == ORDER[1:], err
     assert json.loads(out)["pods"]["ready"] == 5
