@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from csscgen.artifacts.concurrency import for_each
+from csscgen.concurrency import for_each
 from csscgen.connections import Connections, LostError
 from csscgen.interruptions import run
 from csscgen.kubeconfigs import Login

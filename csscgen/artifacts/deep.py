@@ -21,9 +21,9 @@ from typing import Any
 import aiohttp
 import orjson
 
-from csscgen.artifacts.concurrency import for_each
 from csscgen.artifacts.keys import Trust
 from csscgen.artifacts.targets import Target
+from csscgen.concurrency import for_each
 from infra.local.sockets import free_ports
 from workloads.errors import ToolError, brief
 from workloads.naming import ImageSet

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import orjson
 
 from csscgen.artifacts.client import RegistryClient
-from csscgen.artifacts.concurrency import for_each
 from csscgen.artifacts.descriptors import Content
 from csscgen.artifacts.journal import lines
 from csscgen.artifacts.targets import Target
 from csscgen.artifacts.wanted import kind, ours
+from csscgen.concurrency import for_each
 from workloads.errors import RegistryError
 
 NAME = re.compile(r"[0-9]+-containers-[0-9]+-referrers(-[a-z0-9-]+)?")

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from csscgen.artifacts.client import RegistryClient
-from csscgen.artifacts.concurrency import for_each
 from csscgen.artifacts.images import base
 from csscgen.artifacts.journal import Journal, opened
 from csscgen.artifacts.listing import IMAGES, REFERRERS_TAG, REPOSITORIES, repositories
 from csscgen.artifacts.targets import Target
 from csscgen.artifacts.wanted import Wanted, ours, plan
+from csscgen.concurrency import for_each
 from workloads.naming import ImageSet
 
 

@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from csscgen.artifacts.client import RegistryClient
-from csscgen.artifacts.concurrency import in_lanes
 from csscgen.artifacts.descriptors import EMPTY_CONFIG, Attachment, Content, referrer
 from csscgen.artifacts.images import Base, image
 from csscgen.artifacts.journal import Journal
@@ -30,6 +29,7 @@ from csscgen.artifacts.pruning import prune_image
 from csscgen.artifacts.reading import blobs_of, read_attachment
 from csscgen.artifacts.signing import Signer
 from csscgen.artifacts.wanted import FOREIGN, Wanted, lacks_blob, ours
+from csscgen.concurrency import in_lanes
 
 
 class Signing:

@@ -20,7 +20,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
-from csscgen.artifacts.concurrency import for_each
 from csscgen.artifacts.images import Base, base
 from csscgen.artifacts.journal import Journal, opened
 from csscgen.artifacts.pushing import Blobs, Pusher, Repository, Signing
@@ -28,6 +27,7 @@ from csscgen.artifacts.signing import Signer
 from csscgen.artifacts.targets import Target
 from csscgen.artifacts.verifying import Problem, check, listed
 from csscgen.artifacts.wanted import Wanted, plan
+from csscgen.concurrency import for_each
 from workloads.errors import RegistryError
 from workloads.naming import ImageSet
 from workloads.referrers import most_bytes

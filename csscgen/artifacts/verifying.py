@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from csscgen.artifacts.client import CONCURRENCY, PATIENCE, RegistryClient
-from csscgen.artifacts.concurrency import for_each, in_lanes
 from csscgen.artifacts.images import base
 from csscgen.artifacts.journal import Journal
 from csscgen.artifacts.pushing import Blobs
@@ -21,6 +20,7 @@ from csscgen.artifacts.reading import as_attachment, blobs_of
 from csscgen.artifacts.signing import SIGNATURE_TYPE
 from csscgen.artifacts.targets import Target
 from csscgen.artifacts.wanted import FOREIGN, Wanted, kind, lacks_blob, ours, plan, told
+from csscgen.concurrency import for_each, in_lanes
 from workloads.naming import ImageSet
 
 MOST_PROBLEMS = 10

@@ -12,11 +12,11 @@ from collections import Counter
 
 import pytest
 
-from csscgen.artifacts.concurrency import for_each
 from csscgen.artifacts.seeder import seed
 from csscgen.artifacts.signing import LocalSigner
 from csscgen.artifacts.targets import Target
 from csscgen.artifacts.verifying import verify
+from csscgen.concurrency import for_each
 from infra.local.certificates import signing_certificate
 from infra.local.sockets import free_ports
 from tests.csscgen.artifacts.verifying import ROOT, running
