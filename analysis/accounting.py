@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.figures import Missing
 from analysis.formats import counted, digits, times
-from analysis.records import AFTERWARDS, Record, Records
+from analysis.records import AFTERWARDS, Record, Records, seen
 from workloads.audit import VERIFYING
 from workloads.errors import CollectError
 from workloads.ratify.causes import OTHER, classify
@@ -69,8 +69,7 @@ def _all_ready(records: Records) -> float:
     late = sum(1 for pod in pods if pod["end"] != "ready")
     if late or not pods:
         raise CollectError(f"{late} pods were not ready in the end." if late else "The run had no pods.")
-    seen = [(pod["milestones"].get("ready") or {}).get("local") for pod in pods]
-    moments: list[float] = [moment for moment in seen if moment is not None]
+    moments = [moment for pod in pods if (moment := seen(pod, "ready")) is not None]
     if len(moments) < len(pods):
         afterwards = records.run.get("collected_afterwards")
         raise CollectError(AFTERWARDS if afterwards else "When some of the pods became Ready was not watched.")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.comparing import Comparison, Row
-from analysis.comparing.circumstances import circumstances
 from analysis.comparing.figures import figures, known
 from analysis.differences import differences
 from analysis.formats import NONE, counted, digits, figure_name, figure_text
@@ -68,7 +67,7 @@ def page(comparison: Comparison, base: Sequence[Path], new: Sequence[Path]) -> s
         .render(
             verdict=verdict,
             sentence=said,
-            reasons=_besides(comparison, circumstances(base, new)),
+            reasons=_besides(comparison),
             facts=[_fact(SIDES[0], records[: len(base)]), _fact(SIDES[1], records[len(base) :])],
             lines=lines(comparison),
             width=WIDTH,
@@ -80,9 +79,9 @@ def page(comparison: Comparison, base: Sequence[Path], new: Sequence[Path]) -> s
     )
 
 
-def _besides(comparison: Comparison, told: Sequence[str]) -> list[str]:
-    """What is said of the runs, but for what is ``told`` by the table of differences or by that of figures."""
-    elsewhere = {*told, *(f"{row.metric} is worse: {row.reason}" for row in comparison.worse)}
+def _besides(comparison: Comparison) -> list[str]:
+    """What is said of the runs, but for what the table of figures says."""
+    elsewhere = {f"{row.metric} is worse: {row.reason}" for row in comparison.worse}
     return [reason for reason in comparison.reasons if reason not in elsewhere]
 
 

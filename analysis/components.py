@@ -10,13 +10,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.expositions import parse_labels
 from analysis.histograms import Histogram, merged, over_time, over_window
 from analysis.samples import Samples, Window, selected
 from workloads.errors import CollectError
 from workloads.ratify.metrics import CPU_SECONDS, RESIDENT_BYTES, Metric
+
+if TYPE_CHECKING:  # records have sums of shards, whose figures are made of components
+    from analysis.records import Records
 
 Points = list[tuple[float, float]]
 """(epoch seconds, value), in order of time."""
@@ -236,6 +239,12 @@ class Component:
         starts = self._source()[0].starts(target, Window(points[0][0], points[-1][0]))
         later = [time for time, _ in points[1:]]
         return frozenset(later[place] for start in starts if (place := bisect_left(later, start)) < len(later))
+
+
+def component(records: Records, name: str) -> Component:
+    """A component's scrapes in the run's window."""
+    unscraped = (records.run.get("unscraped") or {}).get(name)
+    return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"), unscraped)
 
 
 class Stretch(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from analysis.components import Component
 from analysis.figures import Missing, whole
 from analysis.formats import NONE, digits, seconds
-from analysis.records import Record, Records
+from analysis.records import Record, Records, seen
 from analysis.samples import Window
 from workloads.errors import CollectError
 from workloads.ratify import metrics
@@ -83,7 +83,7 @@ def _admitted(began: float | None, ended: float | None, pods: Sequence[Record] |
         raise CollectError("It was not carried out.")
     if pods is None:
         raise CollectError("The pods of the run were not recorded.")
-    created = ((pod["milestones"].get("created") or {}).get("local") for pod in pods)
+    created = (seen(pod, "created") for pod in pods)
     after = [moment for moment in created if moment is not None and moment > ended]
     if not after:
         raise CollectError("No pod was created after its end: none was left to be admitted, or none was let in.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from analysis.components import Component, Points
+from analysis.components import Component, Points, component
 from analysis.records import Records
 from workloads.errors import CollectError
 from workloads.ratify import metrics
@@ -39,17 +39,12 @@ def intervals(records: Records, name: str, per_verification: float | None) -> li
     if name == "machine_cpu":
         return _busy(records)
     if name == "registry_refusals":
-        return _refusals(_component(records, metrics.RATIFY))
+        return _refusals(component(records, metrics.RATIFY))
     if per_verification is not None and per_verification > CACHED:
         raise CollectError("Most pods were let in by a cached result, and not verified.")
     if name == "verification":
-        return _means(_component(records, metrics.RATIFY), metrics.RATIFY_VERIFICATION)
-    return _means(_component(records, metrics.GATEKEEPER), metrics.GATEKEEPER_VALIDATION)
-
-
-def _component(records: Records, name: str) -> Component:
-    unscraped = (records.run.get("unscraped") or {}).get(name)
-    return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"), unscraped)
+        return _means(component(records, metrics.RATIFY), metrics.RATIFY_VERIFICATION)
+    return _means(component(records, metrics.GATEKEEPER), metrics.GATEKEEPER_VALIDATION)
 
 
 def _means(component: Component, metric: metrics.Metric) -> list[Interval]:
@@ -92,7 +87,7 @@ def _busy(records: Records) -> list[Interval]:
     if records.run.get("platform") != "local" or not cores:
         raise CollectError("How busy the machines were is not known: only a run on one machine has all its processes.")
     samples = records.samples
-    processes = [_component(records, name) for name in PROCESSES if samples is None or samples.targets(name)]
+    processes = [component(records, name) for name in PROCESSES if samples is None or samples.targets(name)]
     if not processes:
         raise CollectError("No process was measured.")
     instants = [time for time, _ in max((process.memory() for process in processes), key=len)]

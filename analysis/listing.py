@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from analysis.comparing.figures import figures
+from analysis.comparing.figures import figures, reasons
 from analysis.formats import figure_text, printable
 
 
@@ -23,10 +23,9 @@ def listed(summary: Mapping[str, Any]) -> Listing:
     """The verdict and the figures of a summary, those that are null with the reason, or None if there is none."""
     head = [f"{str(summary.get('verdict')).upper()}: run {summary.get('run_id')} of stack {summary.get('stack')}"]
     head += [f"- {printable(str(reason))}" for reason in summary.get("verdict_reasons") or ()]
-    missing = summary.get("missing") or {}
-    reasons = {str(path).replace("[", ".").replace("]", ""): str(reason) for path, reason in missing.items()}
+    missing = reasons(summary)
     rows: list[dict[str, str | None]] = [
-        {"figure": path, "value": figure_text(path, value), "reason": "" if value is not None else reasons.get(path)}
+        {"figure": path, "value": figure_text(path, value), "reason": "" if value is not None else missing.get(path)}
         for path, value in figures(summary).items()
     ]
     return Listing(head, [{key: printable(text) if text else text for key, text in row.items()} for row in rows])

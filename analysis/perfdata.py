@@ -14,7 +14,7 @@ from typing import Any
 from analysis.components import Component
 from analysis.intervals import PROCESSES
 from analysis.percentiles import nearest_rank
-from analysis.records import Record, Records
+from analysis.records import Record, Records, seen
 from analysis.views import value
 from workloads.errors import CollectError
 
@@ -62,13 +62,12 @@ def _perf_data(items: Mapping[str, Mapping[str, float]], labels: Mapping[str, st
 
 
 def _startup(pods: Sequence[Record]) -> dict[str, dict[str, float]]:
-    seen = [{name: (moment or {}).get("local") for name, moment in pod["milestones"].items()} for pod in pods]
     return {
         metric: _percentiles(
             [
                 1000 * max(0.0, last - first)
-                for moments in seen
-                if (first := moments.get(start)) is not None and (last := moments.get(end)) is not None
+                for pod in pods
+                if (first := seen(pod, start)) is not None and (last := seen(pod, end)) is not None
             ]
         )
         for metric, (start, end) in _STARTUP.items()
@@ -120,14 +119,13 @@ def _resources(records: Records) -> dict[str, Any] | None:
 
 def _throughput(records: Records) -> dict[str, Any] | None:
     """Pods scheduled per second, by whole intervals of the window; None if there is none, or nothing was seen."""
-    moments = [(pod["milestones"].get("scheduled") or {}).get("local") for pod in records.pods or ()]
-    seen = [moment for moment in moments if moment is not None]
-    if records.window is None or not seen:
+    moments = [moment for pod in records.pods or () if (moment := seen(pod, "scheduled")) is not None]
+    if records.window is None or not moments:
         return None
     start = records.window.start
     whole = int((records.window.end - start) // INTERVAL_SECONDS)
     counts = [0] * whole
-    for moment in seen:
+    for moment in moments:
         place = int((moment - start) // INTERVAL_SECONDS)
         if 0 <= place < whole:
             counts[place] += 1

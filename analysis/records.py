@@ -92,6 +92,12 @@ def read(folder: Path) -> Records:
     )
 
 
+def seen(pod: Record, milestone: str) -> float | None:
+    """When the watch told that a pod had reached a milestone, epoch seconds; None if it did not."""
+    moment: float | None = (pod["milestones"].get(milestone) or {}).get("local")
+    return moment
+
+
 def read_run(folder: Path) -> Record:
     """The run.json of a folder. Raises CollectError if it is not there, or not the record of a run."""
     try:

@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import quote
 
 from analysis import faults, profiles
+from analysis.components import component
 from analysis.formats import NONE, digits, figure_text, megabytes, seconds
 from analysis.pages import environment, script_data
 from analysis.plots.every import plots
 from analysis.records import Records
 from analysis.sentences import causes, headline, meaning
-from analysis.summary import Summary, component
+from analysis.summary import Summary
 from analysis.views import groups, place, value
 from workloads.errors import CollectError
 from workloads.ratify import metrics

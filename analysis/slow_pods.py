@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from analysis.correlation import Correlation, spearman
 from analysis.figures import Missing, Record
 from analysis.intervals import MEASURES, Interval, intervals
-from analysis.records import AFTERWARDS, Records
+from analysis.records import AFTERWARDS, Records, seen
 from workloads.errors import CollectError
 
 SLOWEST = 0.05
@@ -83,8 +83,7 @@ def timed(pods: Sequence[Record]) -> list[Timed]:
     """The pods that became Ready and whose every stage is known. Admission is a stage if it is known of all of them."""
     found: list[tuple[Timed, float | None, float | None]] = []
     for pod in pods:
-        seen = {name: (moment or {}).get("local") for name, moment in pod["milestones"].items()}
-        moments = {name: moment for name, moment in seen.items() if moment is not None}
+        moments = {name: moment for name in pod["milestones"] if (moment := seen(pod, name)) is not None}
         if pod["end"] == "ready" and all(end in moments for ends in STAGES.values() for end in ends):
             stages = {stage: max(0.0, moments[last] - moments[first]) for stage, (first, last) in STAGES.items()}
             said = pod.get("admission") or {}

@@ -12,11 +12,11 @@ from typing import Any
 
 from analysis import faults, loads, profiles, replicas, slow_pods
 from analysis.accounting import account, admitted, objections
-from analysis.components import Component
+from analysis.components import Component, component
 from analysis.figures import Missing, by_status, cpu, memory, quantiles, whole
 from analysis.formats import figure_text
 from analysis.percentiles import distribution
-from analysis.records import AFTERWARDS, Record, Records, read
+from analysis.records import AFTERWARDS, Record, Records, read, seen
 from analysis.thresholds import evaluate
 from workloads.audit import VERIFYING
 from workloads.errors import CollectError
@@ -78,21 +78,10 @@ def figures(records: Records) -> Summary:
     return summary
 
 
-def component(records: Records, name: str) -> Component:
-    """A component's scrapes in the run's window."""
-    unscraped = (records.run.get("unscraped") or {}).get(name)
-    return Component(name, records.samples, records.window, records.problems.get("metrics.parquet"), unscraped)
-
-
 def startups(pods: Iterable[Record]) -> list[float]:
     """Seconds from creation to Ready of every pod that got there, both as seen by the watch."""
-    times = ((_seen(pod, "created"), _seen(pod, "ready")) for pod in pods if pod["end"] == "ready")
+    times = ((seen(pod, "created"), seen(pod, "ready")) for pod in pods if pod["end"] == "ready")
     return [ready - created for created, ready in times if created is not None and ready is not None]
-
-
-def _seen(pod: Record, milestone: str) -> float | None:
-    moment: float | None = (pod["milestones"].get(milestone) or {}).get("local")
-    return moment
 
 
 def _scenario(records: Records, missing: Missing) -> Record:

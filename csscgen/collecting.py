@@ -42,13 +42,14 @@ def collect(context: Context, run: Run) -> None:
         for told in podlogs.collect(outputs["kubeconfig"], components, run.folder):
             context.progress.say(f"  {told}")
     collect_admissions(outputs.get("audit"), run)
+    if not run.window:
+        return
     prometheus = Prometheus.of(outputs, httpconfigs.of(context))
     seconds = context.settings.monitoring.scrapeSeconds
-    if run.profile and run.window:
+    if run.profile:
         profiles.collect(run.folder, run.profile, prometheus, run.window, seconds)
-    if run.collected_afterwards:
-        return  # its figures are Prometheus' own, which is no second opinion
-    if run.window and prometheus:
+    # Of a load that nobody watched the figures are Prometheus' own, which is no second opinion.
+    if prometheus and not run.collected_afterwards:
         run.prometheus = counted(prometheus, run.window, seconds)
         run.save()
 

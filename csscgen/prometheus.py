@@ -69,7 +69,7 @@ class Prometheus:
 
     def total(self, selector: str, moment: float) -> float | None:
         """The sum of a selector's series at a moment; None if it has none. Raises CollectError if it is no number."""
-        found = self._query(f"sum({selector})", moment)
+        found = self.instant(f"sum({selector})", moment)
         if not found:
             return None
         if not isfinite(value := found[0].points[-1][1]):
@@ -84,14 +84,14 @@ class Prometheus:
         """
         while start < end:
             stop = min(start + LONGEST_STRETCH, end)
-            for one in self._query(f"{selector}[{max(1, round((stop - start) * 1000))}ms]", stop):
+            for one in self.instant(f"{selector}[{max(1, round((stop - start) * 1000))}ms]", stop):
                 if points := [point for point in one.points if point[0] > start]:
                     yield one._replace(points=points)
             start = stop
 
     def instant(self, query: str, moment: float) -> list[Series]:
         """The series that a query has at a moment. Raises UnreachableError or CollectError if there is no answer."""
-        return self._query(query, moment)
+        return self._ask(lambda: self._client.custom_query(query, params={"time": f"{moment:.3f}"}))
 
     def over(self, query: str, start: float, end: float, step: float) -> list[Series]:
         """The series that a query has at ``start`` and every ``step`` seconds until ``end``. Raises like `instant`."""
@@ -99,10 +99,6 @@ class Prometheus:
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}"}
         whole = [datetime.fromtimestamp(moment, UTC) for moment in (start, end)]
         return self._ask(lambda: self._client.custom_query_range(query, *whole, f"{step:.3f}", params=times))
-
-    def _query(self, query: str, moment: float) -> list[Series]:
-        """The result of an instant query. Raises CollectError if there is none, or what is none."""
-        return self._ask(lambda: self._client.custom_query(query, params={"time": f"{moment:.3f}"}))
 
     def _ask(self, send: Callable[[], list[Mapping[str, Any]]]) -> list[Series]:
         from prometheus_api_client.exceptions import PrometheusApiClientException

@@ -245,6 +245,12 @@ def prune(target: str, page: bytes) -> bytes:
     return b"\n".join(line for line in page.split(b"\n") if line.startswith(prefixes))
 
 
+def peak_bytes() -> int:
+    """The most memory that this process had resident. VmHWM of proc(5): getrusage has its parent's peak in it."""
+    with open("/proc/self/status") as file:
+        return int(file.read().partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def process_usage(pid: int) -> tuple[float, float] | None:
     """CPU seconds and resident bytes of a process; None if it is gone."""
     try:

@@ -16,10 +16,10 @@ import yaml
 
 from csscgen import yamlfiles
 from workloads.errors import UsageError, brief, named, quoted
+from workloads.ratify.generated import KINDS
 from workloads.ratify.objects import RUN_LABEL, WORKLOAD_LABEL, Plan
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-KINDS = {"deployment": ("apps/v1", "Deployment"), "job": ("batch/v1", "Job")}
 COUNTS = {"deployment": ("replicas",), "job": ("completions", "parallelism")}
 """The keys of a spec that say how many pods there are."""
 MOST_BYTES = 1_500_000

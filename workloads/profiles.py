@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any, Literal, get_args
 
@@ -195,7 +195,7 @@ def _query(query: str, environment: Mapping[str, str]) -> str:
 def _check_same(metric: Metric, known: Mapping[Metric, None]) -> None:
     """Entries of one name have to agree in all but the query. Raises ValueError otherwise."""
     for other in _named(metric.name, known):
-        if other != Metric(**{**vars(metric), "query": other.query}):
+        if other != replace(metric, query=other.query):
             raise ValueError(f"{named(metric.name)} is there already, and differs in more than its query; rename one.")
 
 

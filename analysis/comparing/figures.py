@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from analysis.comparing.rows import Direction
+from workloads.profiles import Direction
 
 How = Literal["exact", "tested", "shown", "listed", "none"]
 TOLERANCE = 0.05
@@ -69,6 +69,16 @@ def profiled(summaries: Iterable[Mapping[str, Any]]) -> dict[str, Figure]:
         judged = len(said) == 1 and direction != "none"
         figures[path] = Figure(unit, direction, "tested", TOLERANCE) if judged else Figure(unit, "none", "shown")
     return figures
+
+
+def dotted(path: str) -> str:
+    """A path as :func:`figures` has it: the place in a list may be written in brackets elsewhere."""
+    return path.replace("[", ".").replace("]", "")
+
+
+def reasons(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Why each figure that is null is so, by its path."""
+    return {dotted(str(path)): str(reason) for path, reason in (summary.get("missing") or {}).items()}
 
 
 def near(path: str) -> str | None:

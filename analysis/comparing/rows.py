@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Direction = Literal["lower", "higher", "none"]
+from workloads.profiles import Direction
+
 Verdict = Literal["better", "worse", "same", "unknown"]
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from analysis.components import component
 from analysis.faults import name as fault_name
 from analysis.plots import caching, latencies, pods, registry, resources, slow
 from analysis.plots.plot import Plot, beginning, drawn
 from analysis.records import Records
-from analysis.summary import Summary, component
+from analysis.summary import Summary
 from workloads.ratify import metrics
 
 

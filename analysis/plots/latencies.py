@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 
+from analysis.components import component
 from analysis.drawing.charts import Axis, Cell, Chart, Curve, Point
 from analysis.formats import counted, digits, seconds
 from analysis.histograms import EMPTY, Histogram, merged
 from analysis.percentiles import nearest_rank
 from analysis.plots.plot import Plot, beginning, each, from_zero, latency_axis, picked, times
 from analysis.records import Records
-from analysis.summary import component, startups
+from analysis.summary import startups
 from analysis.timelines import thinned
 from workloads.errors import CollectError
 from workloads.ratify import metrics

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from analysis.components import Points
+from analysis.components import Points, component
 from analysis.drawing.charts import Axis, Chart, Curve
 from analysis.formats import digits, megabytes
 from analysis.plots.plot import Plot, beginning, each, from_zero, side_by_side, times
 from analysis.records import Records
-from analysis.summary import component
 from analysis.timelines import since, thinned
 from workloads.ratify import metrics
 

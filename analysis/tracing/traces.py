@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 
-from analysis.comparing.figures import figures
+from analysis.comparing.figures import dotted, figures, reasons
 from analysis.expositions import parse_labels
-from analysis.records import Record, Records
+from analysis.records import Record, Records, seen
 from analysis.samples import Samples, Window
 from workloads.errors import CollectError, UsageError, named
 from workloads.ratify import metrics
@@ -39,7 +40,7 @@ def trace(records: Records, summary: Mapping[str, Any], figure: str) -> Trace:
 
     Raises UsageError if the summary has no such figure, or nothing is known of where it comes from.
     """
-    path = figure.replace("[", ".").replace("]", "")
+    path = dotted(figure)
     there = figures(summary)
     if path not in there:
         below = [each for each in there if each.startswith(f"{path}.")]
@@ -55,9 +56,10 @@ def trace(records: Records, summary: Mapping[str, Any], figure: str) -> Trace:
             problems.append(str(error))
             continue
         kept = found.setdefault(file, [])
-        kept += [line for line in lines if line not in kept] if kept else lines
-    missing = {key.replace("[", ".").replace("]", ""): why for key, why in (summary.get("missing") or {}).items()}
-    return Trace(path, value, missing.get(path) if value is None else None, found, list(dict.fromkeys(problems)))
+        known = {orjson.dumps(line) for line in kept}  # of an earlier source: a record may be of several
+        kept += [line for line in lines if orjson.dumps(line) not in known]
+    reason = reasons(summary).get(path) if value is None else None
+    return Trace(path, value, reason, found, list(dict.fromkeys(problems)))
 
 
 def sources(path: str) -> list[Source]:
@@ -92,7 +94,7 @@ def _pods(records: Records, source: Source, value: float | None) -> Iterator[Rec
     for pod in _there(records, records.pods, "pods.jsonl"):
         if not _fits(pod, source["pods"]) or (source.get("created") and pod["name"] is None):
             continue
-        moments = [(pod["milestones"].get(name) or {}).get("local") for name in ("created", "ready")]
+        moments = [seen(pod, name) for name in ("created", "ready")]
         if not source.get("timed") or _lasted(moments, value if source.get("at_or_above") else None):
             yield pod
 

@@ -11,7 +11,6 @@ import select
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -20,6 +19,7 @@ import orjson
 from analysis.loglinear import LogLinear
 from csscgen.interruptions import interruptible
 from csscgen.loading import Request, send
+from csscgen.scraping import peak_bytes
 from csscgen.sharding.plans import ShardPlan
 from workloads.errors import ClusterError
 
@@ -77,11 +77,9 @@ class _Before:
         self._cpu = time.process_time()
 
     def usage(self) -> dict[str, float]:
-        """CPU of all and of the load, and memory: VmHWM of proc(5), as getrusage has the peak of the parent in it."""
+        """CPU of all and of the load, and memory."""
         cpu = time.process_time()
-        status = Path("/proc/self/status").read_text()
-        memory = int(status.partition("VmHWM:")[2].split()[0]) * 1024
-        return {"cpu_seconds": cpu, "window_cpu_seconds": cpu - self._cpu, "peak_rss_bytes": memory}
+        return {"cpu_seconds": cpu, "window_cpu_seconds": cpu - self._cpu, "peak_rss_bytes": peak_bytes()}
 
 
 class _Lines:

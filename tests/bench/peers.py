@@ -25,6 +25,7 @@ import psutil
 from csscgen.artifacts.descriptors import Attachment
 from csscgen.artifacts.images import base, image
 from csscgen.artifacts.signing import LocalSigner
+from csscgen.scraping import peak_bytes
 from infra.local.certificates import signing_certificate
 from tests.csscgen.artifacts.conftest import ELF
 from workloads.naming import ImageSet
@@ -81,12 +82,6 @@ class Clock:
     def _now(self) -> tuple[float, float, float]:
         used = self.registry.cpu_times()
         return time.perf_counter(), time.process_time(), used.user + used.system
-
-
-def peak_bytes() -> int:
-    """The most memory that this program ever had resident. (getrusage counts what its parent had as well.)"""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def seeder(registry: str, images: int, signatures: int, process: psutil.Process) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import orjson
 from analysis.percentiles import distribution
 from csscgen.kubeconfigs import Login
 from csscgen.loading import Request, send
-from tests.bench.peers import peak_bytes
+from csscgen.scraping import peak_bytes
 from workloads.schedules import Phase, work_out
 
 

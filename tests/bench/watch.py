@@ -26,9 +26,9 @@ import yaml
 from aiohttp import web
 
 from csscgen.cluster import Cluster, Watcher
+from csscgen.scraping import peak_bytes
 from csscgen.tracking import Tracker
 from infra.local.certificates import authority
-from tests.bench.peers import peak_bytes
 from tests.bench.run import ROOT
 from tests.csscgen.servers import kubeconfig, plan
 from workloads.ratify.objects import RUN_LABEL, WORKLOAD_LABEL, workload_objects
