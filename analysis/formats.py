@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 NONE = "\u2013"
@@ -54,6 +55,11 @@ def megabytes(value: float | None) -> str:
     if value is None:
         return NONE
     return f"{digits(value / 1e9)} GB" if abs(value) >= 0.9995e9 else f"{digits(value / 1e6)} MB"
+
+
+def utc(moment: float) -> str:
+    """A moment in epoch seconds as RFC 3339, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def counted(count: float, noun: str) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from analysis.formats import utc
 from analysis.samples import Window
 from csscgen import httpconfigs
 from csscgen.backfilling import backfill
@@ -22,7 +23,6 @@ from csscgen.collecting import collect
 from csscgen.context import Context
 from csscgen.interruptions import run
 from csscgen.objects import ReplicaPod, epoch
-from csscgen.observing import KINDS
 from csscgen.prometheus import Prometheus
 from csscgen.replicas import Component, Replicas
 from csscgen.runs import Run
@@ -32,6 +32,7 @@ from csscgen.tracking import NOT_CREATED, Pod, Tracker, last_moment
 from workloads.errors import UsageError
 from workloads.ratify.metrics import APISERVER
 from workloads.ratify.objects import RUN_LABEL, Plan
+from workloads.resources import KINDS
 
 Objects = list[dict[str, Any]]
 
@@ -109,8 +110,8 @@ def gather(context: Context) -> Run:
 def _record(context: Context, window: Window, around: Surroundings) -> Run:
     return Run.of(
         context,
-        started_at=_text(window.start),
-        finished_at=_text(window.end),
+        started_at=utc(window.start),
+        finished_at=utc(window.end),
         window={"start": window.start, "end": window.end},
         cluster=around.record(),
         collected_afterwards=True,
@@ -143,7 +144,7 @@ def _metrics(context: Context, record: Run, outputs: dict[str, Any], window: Win
 async def _find(kubeconfig: str, plan: Plan, *, only_workloads: bool = False) -> Found:
     ours = {"labelSelector": f"{RUN_LABEL}={plan.run_id}"}
     async with Cluster(kubeconfig) as cluster:
-        workloads, _ = await cluster.list(KINDS[plan.kind], ours)
+        workloads, _ = await cluster.list(KINDS[plan.kind].path(), ours)
         if only_workloads:
             return Found([], workloads, [])
         pods, _ = await cluster.list("/api/v1/pods", ours)
@@ -176,7 +177,3 @@ def _told(events: Objects, since: float) -> list[tuple[float, dict[str, Any]]]:
     """The events that happened since then, with their moments."""
     told = ((last_moment(event), event) for event in events)
     return [(moment, event) for moment, event in told if moment is not None and moment >= since]
-
-
-def _text(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

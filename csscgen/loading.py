@@ -23,6 +23,7 @@ from csscgen.interruptions import run
 from csscgen.kubeconfigs import Login
 from csscgen.objects import decoded, told
 from workloads.errors import ClusterError, brief
+from workloads.resources import KINDS
 from workloads.schedules import MOST_WORKERS, Part
 
 CONFLICT, NOT_FOUND = 409, 404
@@ -33,7 +34,6 @@ GONE_SECONDS = 60.0
 AGAIN_SECONDS = 0.02
 BEFOREHAND = 8
 """Connections that stand before the first request is due; more are opened when they are needed."""
-PATHS = {"Deployment": "/apis/apps/v1/namespaces/{}/deployments", "Job": "/apis/batch/v1/namespaces/{}/jobs"}
 DELETION = b'{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}'
 JSON = b"content-type: application/json\r\naccept: application/json\r\n"
 
@@ -101,7 +101,7 @@ class Item:
     @classmethod
     def of(cls, body: dict[str, Any], prefix: str) -> Item:
         metadata = body["metadata"]
-        collection = prefix + PATHS[body["kind"]].format(metadata["namespace"])
+        collection = prefix + KINDS[body["kind"].lower()].path(metadata["namespace"])
         return cls(named(body), collection, metadata["name"], orjson.dumps(body))
 
 

@@ -23,8 +23,8 @@ from csscgen.scraping import Scraper, Target
 from csscgen.tracking import Tracker
 from workloads.errors import ClusterError, DeadlineError, ProjectError
 from workloads.ratify.objects import RUN_LABEL, Plan
+from workloads.resources import KINDS
 
-KINDS = {"deployment": "/apis/apps/v1/deployments", "job": "/apis/batch/v1/jobs"}
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 CANCEL_SECONDS = 5.0
@@ -128,7 +128,7 @@ class Observer:
         async with Cluster(self._kubeconfig) as cluster:
             watchers = {
                 Watcher(cluster, "/api/v1/pods", ours): self.tracker.on_pod,
-                Watcher(cluster, KINDS[self._plan.kind], ours): self.tracker.on_workload,
+                Watcher(cluster, KINDS[self._plan.kind].path(), ours): self.tracker.on_workload,
                 Watcher(cluster, "/api/v1/events", {"fieldSelector": "type=Warning"}): self.tracker.on_event,
             }
             watching = [asyncio.create_task(watcher.run(follow)) for watcher, follow in watchers.items()]

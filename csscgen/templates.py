@@ -16,8 +16,8 @@ import yaml
 
 from csscgen import yamlfiles
 from workloads.errors import UsageError, brief, named, quoted
-from workloads.ratify.generated import KINDS
 from workloads.ratify.objects import RUN_LABEL, WORKLOAD_LABEL, Plan
+from workloads.resources import KINDS
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 COUNTS = {"deployment": ("replicas",), "job": ("completions", "parallelism")}
@@ -90,7 +90,7 @@ class Template:
             body = yamlfiles.load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise self._wrong(f"it is not one document of YAML: {brief(error)}") from error
-        api_version, kind = KINDS[plan.kind]
+        api_version, kind, _ = KINDS[plan.kind]
         if not isinstance(body, dict) or (body.get("apiVersion"), body.get("kind")) != (api_version, kind):
             raise self._wrong(
                 f"it has to be a {kind} of {api_version}, as scenario.workload is {plan.kind}; set that, or change it"

@@ -15,7 +15,8 @@ from typing import Any
 from csscgen.generating.documents import dumped
 from workloads.errors import UsageError
 from workloads.naming import ImageSet
-from workloads.ratify.generated import KINDS, Generation, template
+from workloads.ratify.generated import Generation, template
+from workloads.resources import KINDS
 
 TIMEOUT = "1h"
 
@@ -40,7 +41,7 @@ def cluster_loader(asked: Generation, *, name: str, group: str, namespaces: int,
     file = f"{asked.type}.yaml"
     repository = _repository(asked, "{{AddInt .First .Index}}")
     made = template(asked, pods, name="{{.Name}}", group="{{.Group}}", namespace="", repository=repository)
-    api_version, kind = KINDS[asked.type]
+    api_version, kind, _ = KINDS[asked.type]
     start: dict[str, Any] = {"labelSelector": f"group = {group}"}
     gather: dict[str, Any] = {"action": "gather"}
     if asked.type == "pod":

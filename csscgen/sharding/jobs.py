@@ -13,6 +13,7 @@ from typing import Any
 from csscgen.sharding.plans import ShardPlan
 from csscgen.sharding.processes import PLAN, SEND
 from workloads.ratify.objects import RUN_LABEL
+from workloads.resources import KINDS
 
 NAME = "csscgen-load"
 NAMESPACE = "cluster-loader"
@@ -22,7 +23,6 @@ FOLDER = "/etc/csscgen"
 RESOURCES = {"cpu": "1", "memory": "1Gi"}
 """Of a pod: a driver sends from one core, and must not share it while it measures."""
 USER = 65532
-KINDS = {"deployment": ("apps", "deployments"), "job": ("batch", "jobs")}
 KEPT_SECONDS = 86_400
 """How long the Job and its logs are there when it has ended."""
 
@@ -53,9 +53,9 @@ def _namespace() -> dict[str, Any]:
 
 def _permission(load: ShardPlan, namespace: str) -> list[dict[str, Any]]:
     """What a shard may do in one of the scenario's namespaces."""
-    group, kind = KINDS[load.plan.kind]
+    workload = KINDS[load.plan.kind]
     rbac = "rbac.authorization.k8s.io"
-    rules = [{"apiGroups": [group], "resources": [kind], "verbs": ["create", "delete"]}]
+    rules = [{"apiGroups": [workload.group], "resources": [workload.plural], "verbs": ["create", "delete"]}]
     return [
         _object(f"{rbac}/v1", "Role", load, namespace, rules=rules),
         _object(

@@ -16,6 +16,7 @@ from infra.local import tools
 from infra.local.running import end_all
 from infra.local.tools import builds
 from tests.bench.sizes import Api
+from workloads.resources import KINDS
 
 STACK = "plane"
 PROGRAM = """
@@ -58,7 +59,7 @@ class Plane:
         """The path of the Deployments of a new namespace, all of which are deleted afterwards."""
         body = b'{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"%s"}}' % name.encode()
         self._api().ask("POST", "/api/v1/namespaces", body)
-        path = f"/apis/apps/v1/namespaces/{name}/deployments"
+        path = KINDS["deployment"].path(name)
         yield path
         api = self._api()
         while api.ask("GET", f"{path}?limit=1")["items"]:

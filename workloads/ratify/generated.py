@@ -20,15 +20,9 @@ from typing import Any, Literal
 from workloads.naming import ImageSet
 from workloads.ratify.objects import Plan
 from workloads.referrers import Extra
+from workloads.resources import KINDS
 
 ResourceType = Literal["deployment", "job", "pod"]
-
-KINDS: dict[ResourceType, tuple[str, str]] = {
-    "deployment": ("apps/v1", "Deployment"),
-    "job": ("batch/v1", "Job"),
-    "pod": ("v1", "Pod"),
-}
-"""apiVersion and kind."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ def template(asked: Generation, pods: int, *, name: str, group: str, namespace: 
 
     ``namespace`` is empty for an object that has none.
     """
-    api_version, kind = KINDS[asked.type]
+    api_version, kind, _ = KINDS[asked.type]
     labels = {"group": group, **asked.labels}
     metadata: dict[str, Any] = {"name": name, **({"namespace": namespace} if namespace else {}), "labels": labels}
     spec = _pod_spec(asked, repository)
