@@ -7,13 +7,13 @@ A pod is admitted when everything on its way works again, which is what a user o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
 from analysis.components import Component
 from analysis.figures import Missing, whole
-from analysis.formats import NONE, digits, seconds
+from analysis.formats import NONE, digits, seconds, utc
 from analysis.records import Record, Records, seen
 from analysis.samples import Window
 from workloads.errors import CollectError
@@ -99,9 +99,7 @@ def _counted(began: float | None, ended: float | None, metric: metrics.Metric, r
 
 
 def _moment(epoch: float | None) -> str | None:
-    if epoch is None:
-        return None
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if epoch is None else utc(epoch)
 
 
 def _recovery(faults: Sequence[Record], missing: Missing) -> Record:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from math import isfinite, isinf, isnan
+from itertools import pairwise
+from math import inf, isfinite, isinf, isnan
 from typing import Any, NamedTuple
 
 from analysis.figures import Missing
-from analysis.formats import digits
+from analysis.formats import digits, utc
 from analysis.histograms import BEYOND, Histogram
 from analysis.records import PROFILE, Record, Records
+from analysis.samples import Window
 from workloads.errors import CollectError, quoted
 from workloads.profiles import FAILING, described, quantile_of
 
@@ -57,7 +58,10 @@ def section(records: Records, missing: Missing) -> dict[str, Any]:
     for number, alert in enumerate(alerts):
         lacking = [key for key in ("at", "value") if alert[key] is None]
         missing.update({f"profile.alerts[{number}].{key}": alert["reason"] or "It is no number." for key in lacking})
-    warnings = sorted({warning for line in records.profile or () for warning in line.get("warnings", ())})
+    told = {warning for line in records.profile or () for warning in line.get("warnings", ())}
+    warnings = [f"Prometheus warned: {warning}" for warning in sorted(told)]
+    if records.window:
+        warnings += _gaps(answers.get(("scraped", "up"), ()), records.window)
     return {"profile": {"metrics": metrics, "alerts": alerts, "warnings": warnings}}
 
 
@@ -98,6 +102,19 @@ def _unasked(records: Records) -> str | None:
     if records.window is None:
         return "The run has no window: no load was sent."
     return records.problems.get(PROFILE)
+
+
+def _gaps(lines: Sequence[Record], window: Window) -> Iterator[str]:
+    """Between which moments Prometheus scraped nothing, in sentences: no figure of a profile has what happened then."""
+    for line in lines:
+        if not line["points"]:
+            yield f"Whether Prometheus scraped all the time is not known: {line['problem']}"
+            continue
+        times = {window.start, window.end, *(moment for moment, _ in line["points"])}
+        for last, following in pairwise(sorted(times)):
+            if following - last > 1.5 * line.get("step", inf):
+                gap = f"between {utc(last)} and {utc(following)}"
+                yield f"Prometheus scraped nothing {gap}: the profile lacks that time."
 
 
 def _metric(
@@ -206,11 +223,10 @@ def _alert(alert: Record, answers: Mapping[tuple[str, str], list[Record]], unask
     if not fired:
         return None
     moment, value, labels = min(fired, key=lambda one: one[0])
-    at = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     entry["description"] = described(alert["description"], value, labels)
     return {
         **entry,
-        "at": at,
+        "at": utc(moment),
         "value": value if isfinite(value) else None,
         "labels": labels,
         "series": len(fired),

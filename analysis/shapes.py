@@ -224,13 +224,13 @@ REPLICA = entries(
 )
 ANSWER = entries(
     {
-        "kind": one_of("value", "start", "buckets", "alert"),
+        "kind": one_of("value", "start", "buckets", "alert", "scraped"),
         **dict.fromkeys(("name", "query"), text),
         "labels": values(text),
         "points": items(_point),
         "problem": maybe(text),
     },
-    {"quantile": number, "warnings": items(text)},
+    {"quantile": number, "step": number, "warnings": items(text)},
 )
 ADMISSIONS = entries(
     {

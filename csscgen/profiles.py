@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MOST_STEPS = 1000
 MOST_SAMPLES = 1_000_000
 """Of one query: more is not kept."""
+SCRAPED = "max(present_over_time(up[{}s]))"
+"""Has a sample at the moments before which Prometheus scraped anything, with success or without."""
 Line = dict[str, Any]
 
 
@@ -86,10 +88,12 @@ class _Asking:
         # Whole steps from the window's start to its end, so that its end is asked too.
         steps = min(max(1, ceil(duration / seconds)), MOST_STEPS)
         self._step = max(0.001, floor(duration / steps * 1000) / 1000)
+        self._scraped = SCRAPED.format(ceil(max(2 * seconds, self._step)))
         self._silence: str | None = None if prometheus else NO_PROMETHEUS
 
     def lines(self, profile: Profile) -> Iterator[Line]:
-        """Every series of every query, as lines."""
+        """Every series of every query, as lines, after when there were scrapes at all."""
+        yield from self._ask("scraped", "up", self._scraped, self._over(self._scraped), step=self._step)
         for metric in profile.metrics:
             query = rendered(metric.query, self._window.end - self._window.start)
             if metric.capture_start:

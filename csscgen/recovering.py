@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
+from analysis.formats import utc
 from csscgen import runs, spools
 from csscgen.auditing import collect_admissions
 from csscgen.checkpoints import PODS
@@ -57,7 +57,7 @@ def close(folder: Path) -> Run:
         message = f"The harness{pid} ended during {step}: what is reported is what it had measured until then."
         record.error = {"phase": step, "message": message}
     record.cut_off = True
-    record.finished_at = _text(last) if last else runs.now()
+    record.finished_at = utc(last) if last else runs.now()
     record.save()
     return record
 
@@ -96,7 +96,3 @@ def keep_logs(context: Context, folder: Path) -> None:
 def _is_of(context: Context, folder: Path) -> bool:
     place = Story.read(folder).place
     return place.get("stack") == context.stack.name and place.get("state") == str(context.state)
-
-
-def _text(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -18,6 +18,7 @@ import orjson
 
 import csscgen
 from analysis.files import write_atomically
+from analysis.formats import utc
 from csscgen.journal import Journal
 from csscgen.progress import Progress
 from csscgen.stackfiles import chosen_folder
@@ -38,7 +39,7 @@ def folder(root: Path) -> Path:
 
 def now() -> str:
     """This moment as RFC 3339, UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc(time.time())
 
 
 def new_id(stack: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from analysis.formats import utc
 from analysis.results import analyse
 from csscgen import profiles
 from csscgen.prometheus import Prometheus
@@ -40,9 +41,11 @@ def api() -> Iterator[ApiServer]:
 def summarize(api: ApiServer, tmp_path: Path) -> Summarize:
     """Asks a Prometheus that knows the result of each query, or an answer, and analyses the run."""
 
+    scraped = [series(*["1"] * (int(END - START) + 1))]
+
     def made(answers: Answers, *entries: Metric | Alert, url: str | None = None) -> dict[str, Any]:
         async def answer(request: web.Request) -> web.StreamResponse:
-            found = answers.get(request.query["query"], [])
+            found = answers.get(request.query["query"], scraped if "(up[" in request.query["query"] else [])
             if isinstance(found, web.Response):
                 return found
             return web.json_response({"status": "success", "data": {"result": found}} | answers.get("", {}))
@@ -130,17 +133,17 @@ def test_what_cannot_be_had_is_null_with_the_reason_and_breaks_its_threshold(
 
 
 def test_a_prometheus_that_is_not_there_is_asked_once(summarize: Summarize, monkeypatch) -> None:
-    asked: list[str] = []
-    instant = Prometheus.instant
+    asked: list[object] = []
+    ask = Prometheus._ask
 
-    def counted(self: Prometheus, query: str, moment: float) -> Any:
-        asked.append(query)
-        return instant(self, query, moment)
+    def counted(self: Prometheus, send: Any) -> Any:
+        asked.append(send)
+        return ask(self, send)
 
-    monkeypatch.setattr(Prometheus, "instant", counted)
+    monkeypatch.setattr(Prometheus, "_ask", counted)
     metrics = [Metric(name, name, instant=True) for name in "abc"]
     found = summarize({}, *metrics, Alert("x", "x", "error"), url="http://127.0.0.1:1")
-    assert asked == ["a"]
+    assert len(asked) == 1
     for name in "abc":
         assert "did not answer" in found["missing"][f"profile.metrics.{name}.value"]
     assert any("alert x could not be judged" in reason for reason in found["verdict_reasons"])
@@ -163,8 +166,37 @@ def test_a_run_that_never_came_to_ask_says_so(tmp_path: Path) -> None:
 
 def test_warnings_are_kept_and_shown(summarize: Summarize, tmp_path: Path) -> None:
     found = summarize({"x": [at_end("1")], "": {"warnings": ["a store is away"]}}, Metric("m", "x", instant=True))
-    assert found["profile"]["warnings"] == ["a store is away"]
+    assert found["profile"]["warnings"] == ["Prometheus warned: a store is away"]
     assert "Prometheus warned: a store is away" in (tmp_path / "run-1" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kept", "between"),
+    [
+        (lambda second: not 4 < second < 9, (4, 9)),
+        (lambda second: second > 5, (0, 6)),
+        (lambda second: second < 5, (4, END - START)),
+        (lambda second: second % 2 == 0, None),
+    ],
+    ids=["in the middle", "at the start", "at the end", "none"],
+)
+def test_a_time_in_which_prometheus_scraped_nothing_is_told(
+    summarize: Summarize, kept: Callable[[float], bool], between: tuple[float, float] | None
+) -> None:
+    ups = {"metric": {}, "values": [[START + each, "1"] for each in range(int(END - START) + 1) if kept(each)]}
+    found = summarize({"max(present_over_time(up[4s]))": [ups], "x": [series("1")]}, Metric("m", "x"))
+    told = [
+        f"Prometheus scraped nothing between {utc(START + start)} and {utc(START + end)}: the profile lacks that time."
+        for start, end in ([between] if between else [])
+    ]
+    assert found["profile"]["warnings"] == told
+
+
+def test_a_prometheus_that_does_not_tell_its_scrapes_is_no_sign_of_any(summarize: Summarize) -> None:
+    found = summarize({"max(present_over_time(up[4s]))": [], "x": [series("1")]}, Metric("m", "x"))
+    assert found["profile"]["warnings"] == [
+        "Whether Prometheus scraped all the time is not known: The query has no sample in the window."
+    ]
 
 
 def test_alerts_of_error_and_critical_fail_the_run_and_the_others_are_told(summarize: Summarize) -> None:
@@ -183,6 +215,7 @@ def test_alerts_of_error_and_critical_fail_the_run_and_the_others_are_told(summa
 
 def test_the_raw_answers_are_kept_as_prometheus_wrote_them(summarize: Summarize, tmp_path: Path) -> None:
     summarize({"x": [series("1", "NaN", pod="a")]}, Metric("m", "x"))
-    (line,) = map(json.loads, (tmp_path / "run-1" / "profile.jsonl").read_text().splitlines())
+    scraped, line = map(json.loads, (tmp_path / "run-1" / "profile.jsonl").read_text().splitlines())
+    assert (scraped["kind"], scraped["query"], scraped["step"]) == ("scraped", "max(present_over_time(up[4s]))", 2)
     assert line["points"] == [[START, "1.0"], [START + 1, "nan"]]
     assert (line["kind"], line["name"], line["labels"]) == ("value", "m", {"pod": "a"})
