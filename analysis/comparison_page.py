@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.comparing import Comparison, Row
-from analysis.comparing.figures import figures, known
+from analysis.comparing.figures import figures
 from analysis.differences import differences
 from analysis.formats import NONE, counted, digits, figure_name, figure_text
 from analysis.pages import environment, script_data
@@ -87,10 +87,7 @@ def _besides(comparison: Comparison) -> list[str]:
 
 def kind(row: Row) -> str:
     """The verdict of a row, or that it has none by design."""
-    if row.metric.startswith("profile."):  # of these the direction alone says whether they are judged
-        return row.verdict if row.direction != "none" else "shown"
-    figure = known().get(row.metric)
-    return row.verdict if figure and figure.how in ("exact", "tested") else "shown"
+    return row.verdict if row.judged else "shown"
 
 
 def sentence(comparison: Comparison) -> tuple[str, str]:

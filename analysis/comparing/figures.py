@@ -41,6 +41,11 @@ class Figure(NamedTuple):
     how: How
     tolerance: float = 0.0
 
+    @property
+    def judged(self) -> bool:
+        """Whether it can be worse or better."""
+        return self.how in ("exact", "tested")
+
 
 @cache
 def known() -> Mapping[str, Figure]:

@@ -115,13 +115,13 @@ def _row(
     change = (right - left) / abs(left) if left and right is not None else None
 
     def row(verdict: Verdict, reason: str, p: float | None = None, span: tuple[float, float] | None = None) -> Row:
-        return Row(metric, figure.unit, figure.direction, left, right, change, span, p, verdict, reason)
+        return Row(metric, figure.unit, figure.direction, left, right, change, span, p, figure.judged, verdict, reason)
 
     if figure.how == "exact" and len(one) == len(before) and len(two) < len(after):  # else a gate would be passed
         return row("worse", f"{len(after) - len(two)} of {len(after)} runs have no such figure, and the base has it.")
     if left is None or right is None or lacking:
         return row("unknown", f"{lacking} of {len(before) + len(after)} runs have no such figure.")
-    if figure.how in ("shown", "listed"):
+    if not figure.judged:
         return row("unknown", "It is shown, and not judged: equal runs differ in it too much.")
     if figure.how == "exact":
         reason = f"the worst run had {left:g} in the base, and has {right:g}."

@@ -16,7 +16,8 @@ class Row:
 
     ``base`` and ``new`` are medians over the runs of a side (of figures compared exactly, the worst run), in ``unit``.
     ``change`` and ``interval`` (95 %) are shares of the base: 0.1 is 10 % more; None where they cannot be had.
-    ``p_value`` is that of the Mann-Whitney test, as it is. ``reason`` says why a verdict is what it is.
+    ``p_value`` is that of the Mann-Whitney test, as it is. A row that is not ``judged`` is there to be read, and its
+    verdict is always unknown. ``reason`` says why a verdict is what it is.
     """
 
     metric: str
@@ -27,6 +28,7 @@ class Row:
     change: float | None
     interval: tuple[float, float] | None
     p_value: float | None
+    judged: bool
     verdict: Verdict
     reason: str
 

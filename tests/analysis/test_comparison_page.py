@@ -25,7 +25,7 @@ MEAN = "ratify.verification_seconds.mean"
 
 
 def row(metric: str, verdict: Any, reason: str, **more: Any) -> Row:
-    empty: dict[str, Any] = dict.fromkeys(("base", "new", "change", "interval", "p_value"))
+    empty: dict[str, Any] = {"judged": True, **dict.fromkeys(("base", "new", "change", "interval", "p_value"))}
     return Row(metric=metric, unit="", direction="lower", verdict=verdict, reason=reason, **{**empty, **more})
 
 
@@ -209,8 +209,8 @@ def test_the_page_is_whole_and_well_nested(text: str) -> None:
             "worse",
             "Pods denied (from 0 to 1) and pods failed (from 0 to 1) are worse.",
         ),
-        ([row("ratify.timeouts", "unknown", "shown")], "unknown", "No figure is judged."),
-        ([row("load.phases.0.failed", "unknown", "listed")], "unknown", "No figure is judged."),
+        ([row("ratify.timeouts", "unknown", "shown", judged=False)], "unknown", "No figure is judged."),
+        ([row("load.phases.0.failed", "unknown", "listed", judged=False)], "unknown", "No figure is judged."),
     ],
 )
 def test_the_sentence(rows: list[Row], word: str, said: str) -> None:
