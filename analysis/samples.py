@@ -1,7 +1,6 @@
-"""metrics.parquet: every sample of a run, written while it goes on, and asked afterwards.
+"""The samples of a run, read from metrics.parquet (analysis/sample_writer.py).
 
-Rows are ``time`` (epoch seconds), ``target``, ``metric``, ``labels`` (canonical text) and ``value``, one per sample per
-scrape. What is asked of them follows one rule about time: the *bracket* of a window is the span from the last scrape at
+What is asked of them follows one rule about time: the *bracket* of a window is the span from the last scrape at
 or before its start to the first scrape at or after its end. Counters are compared at its two ends; gauges are looked at
 inside it. A target without such scrapes has no figures for the window, rather than figures of a shorter one. The
 exception is a target that is marked as having come or left in the window, as pods do: its bracket begins with its first
@@ -13,37 +12,24 @@ predecessor. Where a target does not export it, any counter that falls is taken 
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.expositions import parse_labels
+from analysis.sample_writer import SCHEMA, TEXT
 from workloads.errors import CollectError
 from workloads.ratify.metrics import CAME, LEFT, START_TIME, UP
 
-_TEXT = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    [
-        ("time", pa.float64()),
-        ("target", _TEXT),
-        ("metric", _TEXT),
-        ("labels", _TEXT),
-        ("value", pa.float64()),
-    ]
-)
-
 GREATEST = 1e18
 """No count, size or time of a component is larger."""
-BATCH_ROWS = 1 << 16
 HARNESS_PREFIX = "csscgen_"
 """Samples that the harness takes of a process itself: they do not say that the process's page was read."""
 _CLOCK_SLACK = 1.5
@@ -55,66 +41,6 @@ class Window(NamedTuple):
 
     start: float
     end: float
-
-
-class SampleWriter:
-    """Writes samples in batches to a temporary file; `close` makes it ``path``.
-
-    As a context manager it also closes after an error: samples of a run that failed are what explains it.
-    ``time`` is the instant of the scrape, the same for every sample of a page and for its ``up``.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.tmp")
-        self._writer = pq.ParquetWriter(self._temporary, SCHEMA, compression="zstd")
-        self._columns: tuple[list[Any], ...] = ([], [], [], [], [])
-
-    def write(self, time: float, target: str, samples: Iterable[tuple[str, str, float]]) -> None:
-        """Add one scrape of one target: (metric, canonical labels, value) for each sample.
-
-        ``time`` is the instant of the scrape, and the same for every sample of a page and for the target's ``up``.
-        """
-        times, targets, metrics, labels, values = self._columns
-        before = len(values)
-        for metric, label, value in samples:
-            metrics.append(metric)
-            labels.append(label)
-            values.append(value)
-        added = len(values) - before
-        times.extend([time] * added)
-        targets.extend([target] * added)
-        if len(values) >= BATCH_ROWS:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what is left and publish the file. A second call does nothing."""
-        if not self._writer.is_open:
-            return
-        self._flush()
-        self._writer.close()
-        os.replace(self._temporary, self._path)
-
-    def __enter__(self) -> SampleWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _flush(self) -> None:
-        if not self._columns[0]:
-            return
-        arrays = [
-            pa.array(column, type=pa.string()).dictionary_encode()
-            if pa.types.is_dictionary(kind.type)
-            else pa.array(column, type=kind.type)
-            for column, kind in zip(self._columns, SCHEMA, strict=True)
-        ]
-        self._writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))
-        for column in self._columns:
-            column.clear()
 
 
 @dataclass(frozen=True)
@@ -151,7 +77,7 @@ class Samples:
         self._codes: dict[str, pa.Array] = {}
         self._words: dict[str, list[str]] = {}
         for name in ("target", "metric", "labels"):
-            encoded = _single(columns[name], _TEXT)
+            encoded = _single(columns[name], TEXT)
             self._codes[name] = encoded.indices
             self._words[name] = encoded.dictionary.to_pylist()
         self._target_code = {word: code for code, word in enumerate(self._words["target"])}

@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import median
 
 from analysis.expositions import canonical_labels
-from analysis.samples import SampleWriter, Window
+from analysis.sample_writer import SampleWriter
+from analysis.samples import Window
 from csscgen.prometheus import Prometheus, Series
 from csscgen.replicas import Component, Replica
 from workloads.ratify.metrics import APISERVER, BULKY, CAME, LEFT, QUERIED, START_TIME, UP

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from analysis.samples import SampleWriter
+from analysis.sample_writer import SampleWriter
 from analysis.shapes import Fault, boolean, entries, fault, items, maybe, moment, number, one_of, text
 from csscgen.scraping import Scrape
 from workloads.ratify.metrics import CAME, LEFT

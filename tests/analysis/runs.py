@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from analysis.expositions import canonical_labels
-from analysis.samples import SampleWriter
+from analysis.sample_writer import SampleWriter
 
 START, END = 1000.0, 1010.0
 SCRAPES = [999.0 + 2 * index for index in range(7)]  # 999, 1001, … 1011: they enclose the window

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.samples import Samples, SampleWriter, Window, selected
+from analysis.sample_writer import SampleWriter
+from analysis.samples import Samples, Window, selected
 from tests.analysis.runs import Page, process, sample, write_metrics
 from workloads.errors import CollectError
 
