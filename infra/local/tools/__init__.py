@@ -40,13 +40,18 @@ class Tool:
     ldflags: str = ""
     assets: str | None = None
     """A folder of the module that is needed beside the binary (Gatekeeper's CRDs)."""
-    loopback: tuple[str, str, str] | None = None
-    """A file of the module, text in it and what replaces it, where the component would otherwise serve its metrics to
-    the whole network: it has no flag for the address. Nothing else of the component is changed."""
+    change: tuple[str, str, str] | None = None
+    """A file of the module, text in it and what replaces it: the one thing that a component has no flag for. Nothing
+    else of it is changed."""
     target: str | None = None
     """Where the binaries run, as GOOS/GOARCH; None for this machine."""
     optional: bool = False
     """True if a run of the default stacks does without it."""
+
+
+def _on_loopback(file: str) -> tuple[str, str, str]:
+    """Metrics are served to this machine, and not to the whole network."""
+    return file, '":%v"', '"127.0.0.1:%v"'
 
 
 _KUBERNETES = "k8s.io/kubernetes/cmd/"
@@ -70,21 +75,32 @@ TOOLS: dict[str, Tool] = {
                 )
             ),
         ),
-        Tool("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "sigs.k8s.io/kwok"),
+        Tool(
+            "kwok",
+            {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+            "sigs.k8s.io/kwok",
+            # It begins each of its watches at 0, so that one that the API server ends is told of every pod again. With
+            # thousands of pods that takes longer than until the next end, and the nodes are busy with nothing else.
+            change=(
+                "pkg/utils/informer/event.go",
+                "if !o.EnableListPager || o.EnableStreamWatch {",
+                'if opts.ResourceVersion == "" && (!o.EnableListPager || o.EnableStreamWatch) {',
+            ),
+        ),
         Tool(
             "gatekeeper",
             {"gatekeeper": "github.com/open-policy-agent/gatekeeper/v3"},
             "github.com/open-policy-agent/gatekeeper/v3",
             version_args=(),
             assets="charts/gatekeeper/crds",
-            loopback=("pkg/metrics/exporters/prometheus/prometheus_exporter.go", '":%v"', '"127.0.0.1:%v"'),
+            change=_on_loopback("pkg/metrics/exporters/prometheus/prometheus_exporter.go"),
         ),
         Tool(
             "ratify",
             {"ratify": "github.com/ratify-project/ratify/cmd/ratify"},
             "github.com/ratify-project/ratify",
             version_args=(),
-            loopback=("pkg/metrics/prometheus_exporter.go", '":%v"', '"127.0.0.1:%v"'),
+            change=_on_loopback("pkg/metrics/prometheus_exporter.go"),
         ),
         # It runs on nodes, not here: those of AKS, unless somebody names a waiter of their own for others.
         Tool("waiter", {"waiter": "ratify-perf/tools/waiter"}, version_args=(), target="linux/amd64"),
@@ -174,7 +190,7 @@ def cache_root() -> Path:
 
 def cache_folder(tool: Tool) -> Path:
     """The tool's folder in the cache. Its name changes with the pins, the flags and our own sources."""
-    made_of = (tool.packages, tool.build_args, tool.ldflags, tool.assets, tool.loopback)
+    made_of = (tool.packages, tool.build_args, tool.ldflags, tool.assets, tool.change)
     digest = hashlib.sha256(repr((*made_of, tool.target) if tool.target else made_of).encode())
     for file in sorted((MODULES / tool.name).iterdir()):
         digest.update(file.read_bytes())

@@ -68,7 +68,7 @@ def _build(tool: Tool, scratch: Path, target: Path, progress: Progress) -> None:
     packages = list(tool.packages.values())
     progress(tool, "reading the module", 0, 0)
     module = _module(tool, go) if tool.module else Path()
-    flags = [*FLAGS, *tool.build_args, *_loopback(tool, module, scratch, go)]
+    flags = [*FLAGS, *tool.build_args, *_changed(tool, module, scratch, go)]
     listed = _output(tool, [*go, "list", "-deps", *flags, "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *packages])
     total = len(listed.split())
     build = [*go, "build", "-v", *flags, "-ldflags", _ldflags(tool), "-o", f"{target}/", *packages]
@@ -91,17 +91,17 @@ def _module(tool: Tool, go: list[str]) -> Path:
     return Path(json.loads(_output(tool, [*go, "list", "-m", "-json", str(tool.module)]))["Dir"])
 
 
-def _loopback(tool: Tool, module: Path, scratch: Path, go: list[str]) -> list[str]:
-    """Build flags that put a changed copy of the module in its place, see ``Tool.loopback``."""
-    if tool.loopback is None:
+def _changed(tool: Tool, module: Path, scratch: Path, go: list[str]) -> list[str]:
+    """Build flags that put a changed copy of the module in its place, see ``Tool.change``."""
+    if tool.change is None:
         return []
-    name, old, new = tool.loopback
+    name, old, new = tool.change
     copy = scratch / "module"
     # The module cache is read-only, and its modes would be copied.
     shutil.copytree(module, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("*_test.go", "testdata"))
     text = (copy / name).read_text()
     if text.count(old) != 1:
-        raise ToolError(f"{name} of {tool.name} no longer has {old} once: adapt the tool's loopback change to the pin.")
+        raise ToolError(f"{name} of {tool.name} no longer has {old} once: adapt the tool's change to the pin.")
     (copy / name).write_text(text.replace(old, new))
     for suffix in ("mod", "sum"):
         shutil.copyfile(MODULES / tool.name / f"go.{suffix}", scratch / f"go.{suffix}")

@@ -178,7 +178,7 @@ def test_the_cache_folder_changes_with_pin_flags_and_sources(modules):
     assert folders[0].name.startswith("thing-v1.2.3-")
     assert cache_folder(THING) == folders[0]
     folders.append(cache_folder(Tool("thing", THING.packages, THING.module, build_args=("-tags", "small"))))
-    folders.append(cache_folder(Tool("thing", THING.packages, THING.module, loopback=("a.go", "x", "y"))))
+    folders.append(cache_folder(Tool("thing", THING.packages, THING.module, change=("a.go", "x", "y"))))
     folders.append(cache_folder(Tool("thing", THING.packages, THING.module, target="linux/arm64")))
     file = modules / "thing" / "go.mod"
     file.write_text(file.read_text().replace("v1.2.3", "v1.2.4"))
