@@ -1,8 +1,9 @@
 """A Kubernetes control plane without containers: etcd, API server, controller manager and scheduler as processes.
 
 Everything speaks TLS with client certificates and RBAC is on, as on a real cluster. The limits that would be measured
-in place of the system under test are off: priority and fairness, in-flight limits, the controllers' client rates. The
-node-lifecycle controller is left out, and with it the taint that waits for it: simulated nodes send no heartbeats.
+in place of the system under test are off: priority and fairness, in-flight limits, the controllers' client rates, the
+scheduler's spreading of a workload's pods. The node-lifecycle controller is left out, and with it the taint that waits
+for it: simulated nodes send no heartbeats.
 
 The API server writes an audit log of what can go through the webhooks: it alone says which pods got in although a
 webhook could not be asked.
@@ -11,6 +12,7 @@ webhook could not be asked.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pulumi
 
@@ -34,7 +36,8 @@ AUDIT_FILE_MEGABYTES = 256
 AUDIT_OLD_FILES = 8
 """With these the log takes 2.3 GB of disk at most, about two million events. The API server makes it with mode 0600."""
 
-UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=5000")
+CLIENT_RATE = 5000
+"""Requests per second of controller manager and scheduler, and how many at once."""
 
 
 class ControlPlane(pulumi.ComponentResource):
@@ -54,17 +57,8 @@ class ControlPlane(pulumi.ComponentResource):
         self.kubeconfig = self.kubeconfig_of("admin")
         etcd = self._etcd()
         self.api_server = self._api_server(etcd)
-        self._client(
-            "kube-controller-manager",
-            f"--service-account-private-key-file={site.certificate('service-account')[1]}",
-            f"--root-ca-file={site.ca}",
-            "--use-service-account-credentials=true",
-            "--controllers=*,-node-lifecycle-controller",
-            "--concurrent-deployment-syncs=50",
-            "--concurrent-replicaset-syncs=50",
-            "--concurrent-job-syncs=50",
-        )
-        self._client("kube-scheduler")
+        self._controller_manager()
+        self._scheduler()
         self.register_outputs({"server": self.server})
 
     def kubeconfig_of(self, identity: str) -> pulumi.Output[str]:
@@ -85,7 +79,7 @@ class ControlPlane(pulumi.ComponentResource):
 
     def kubeconfig_file(self, identity: str, parent: pulumi.Resource | None = None) -> tuple[str, pulumi.Resource]:
         """Writes an identity's kubeconfig: its path and the resource to depend on."""
-        name = f"kubeconfig/{identity}.json"
+        name = _kubeconfig(identity)
         return self._site.file(name), self._site.write(name, self.kubeconfig_of(identity), parent=parent or self)
 
     def _etcd(self) -> LocalProcess:
@@ -164,16 +158,48 @@ class ControlPlane(pulumi.ComponentResource):
             after=[etcd, audit],
         )
 
-    def _client(self, name: str, *arguments: str) -> LocalProcess:
+    def _controller_manager(self) -> None:
+        name, site = "kube-controller-manager", self._site
+        self._client(
+            name,
+            f"--kubeconfig={site.file(_kubeconfig(name))}",
+            f"--kube-api-qps={CLIENT_RATE}",
+            f"--kube-api-burst={CLIENT_RATE}",
+            f"--service-account-private-key-file={site.certificate('service-account')[1]}",
+            f"--root-ca-file={site.ca}",
+            "--use-service-account-credentials=true",
+            "--controllers=*,-node-lifecycle-controller",
+            "--concurrent-deployment-syncs=50",
+            "--concurrent-replicaset-syncs=50",
+            "--concurrent-job-syncs=50",
+        )
+
+    def _scheduler(self) -> None:
+        name, file = "kube-scheduler", "kube-scheduler.json"
+        # The default constraints count all pods of the workload for each of its pods: the square of their number.
+        spread = {"defaultingType": "List", "defaultConstraints": []}
+        configuration = {
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "clientConnection": {
+                "kubeconfig": self._site.file(_kubeconfig(name)),
+                "qps": CLIENT_RATE,
+                "burst": CLIENT_RATE,
+            },
+            "profiles": [{"pluginConfig": [{"name": "PodTopologySpread", "args": spread}]}],
+        }
+        written = self._site.write(file, json.dumps(configuration, indent=2), parent=self)
+        self._client(name, f"--config={self._site.file(file)}", after=[written])
+
+    def _client(self, name: str, *arguments: str, after: Sequence[pulumi.Resource] = ()) -> None:
         """A component that works through the API server: controller manager, scheduler."""
         site = self._site
         kubeconfig, written = self.kubeconfig_file(name)
         cert, key = site.certificate(name)
-        return site.start(
+        site.start(
             name,
             name,
             [
-                f"--kubeconfig={kubeconfig}",
                 f"--authentication-kubeconfig={kubeconfig}",
                 f"--authorization-kubeconfig={kubeconfig}",
                 # Client certificates are the only way in, and who signs them is known.
@@ -184,12 +210,16 @@ class ControlPlane(pulumi.ComponentResource):
                 f"--tls-cert-file={cert}",
                 f"--tls-private-key-file={key}",
                 "--leader-elect=false",
-                *UNLIMITED,
                 *arguments,
             ],
             parent=self,
             ready=site.tls_probe(name, "/healthz"),
             metrics=site.url("https", name, "/metrics"),
-            after=[self.api_server, written],
+            after=[self.api_server, written, *after],
             patience=1,
         )
+
+
+def _kubeconfig(identity: str) -> str:
+    """The name of its file, within the site."""
+    return f"kubeconfig/{identity}.json"

@@ -29,7 +29,10 @@ from infra.local.site import site
 
 
 class Alone(control_plane.ControlPlane):
-    def _client(self, name, *arguments):
+    def _controller_manager(self):
+        pass
+
+    def _scheduler(self):
         pass
 
 
