@@ -66,7 +66,8 @@ def collect(
     """Asks all queries of a profile, as a run's record has it, over a window, and writes profile.jsonl.
 
     ``seconds`` is the interval of scrapes. The window is asked from a scrape before it until one after it, which is
-    waited for: only with these is a counter's growth all of the window's.
+    waited for: only with these is a counter's growth all of the window's. Alerts are asked when the first scrape of the
+    window is there.
     """
     span = Window(window["start"] - seconds, window["end"] + seconds)
     if prometheus:
@@ -88,6 +89,8 @@ class _Asking:
         # Whole steps from the window's start to its end, so that its end is asked too.
         steps = min(max(1, ceil(duration / seconds)), MOST_STEPS)
         self._step = max(0.001, floor(duration / steps * 1000) / 1000)
+        # Before that, the newest scrape may be of a time when components still came up: nothing to be alarmed at.
+        self._begun = window.start + min(ceil(2 * seconds / self._step), steps) * self._step
         self._scraped = SCRAPED.format(ceil(max(2 * seconds, self._step)))
         self._silence: str | None = None if prometheus else NO_PROMETHEUS
 
@@ -105,13 +108,14 @@ class _Asking:
                 yield from self._ask("buckets", metric.name, buckets, ask(buckets), quantile=quantile)
         for expr in dict.fromkeys(alert.expr for alert in profile.alerts):
             query = rendered(expr, self._window.end - self._window.start)
-            yield from self._ask("alert", expr, query, self._over(query))
+            yield from self._ask("alert", expr, query, self._over(query, self._begun))
 
     def _at(self, query: str, moment: float | None = None) -> Callable[[Prometheus], list[Series]]:
         return lambda prometheus: prometheus.instant(query, self._window.end if moment is None else moment)
 
-    def _over(self, query: str) -> Callable[[Prometheus], list[Series]]:
-        return lambda prometheus: prometheus.over(query, self._window.start, self._window.end, self._step)
+    def _over(self, query: str, start: float | None = None) -> Callable[[Prometheus], list[Series]]:
+        begin = self._window.start if start is None else start
+        return lambda prometheus: prometheus.over(query, begin, self._window.end, self._step)
 
     def _ask(
         self, kind: str, name: str, query: str, ask: Callable[[Prometheus], list[Series]], **more: float

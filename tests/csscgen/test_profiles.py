@@ -38,13 +38,20 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def summarize(api: ApiServer, tmp_path: Path) -> Summarize:
+def asked() -> list[dict[str, str]]:
+    """What the API was asked."""
+    return []
+
+
+@pytest.fixture
+def summarize(api: ApiServer, asked: list[dict[str, str]], tmp_path: Path) -> Summarize:
     """Asks a Prometheus that knows the result of each query, or an answer, and analyses the run."""
 
     scraped = [series(*["1"] * (int(END - START) + 1))]
 
     def made(answers: Answers, *entries: Metric | Alert, url: str | None = None) -> dict[str, Any]:
         async def answer(request: web.Request) -> web.StreamResponse:
+            asked.append(dict(request.query))
             found = answers.get(request.query["query"], scraped if "(up[" in request.query["query"] else [])
             if isinstance(found, web.Response):
                 return found
@@ -211,6 +218,14 @@ def test_alerts_of_error_and_critical_fail_the_run_and_the_others_are_told(summa
     assert fired == [("critical", "a has 1.235", 2), ("warning", "only a warning", 1)]
     said = [reason for reason in found["verdict_reasons"] if "alert" in reason.lower()]
     assert len(said) == 1 and "a has 1.235 (and 1 more series)" in said[0]
+
+
+def test_an_alert_is_not_asked_for_the_time_when_components_came_up(
+    summarize: Summarize, asked: list[dict[str, str]]
+) -> None:
+    summarize({}, Metric("m", "x"), Alert("y", "y", "warning"))
+    starts = {each["query"]: float(each["start"]) for each in asked}
+    assert (starts["x"], starts["y"]) == (WINDOW["start"] - 2, WINDOW["start"] + 2)
 
 
 def test_the_raw_answers_are_kept_as_prometheus_wrote_them(summarize: Summarize, tmp_path: Path) -> None:
