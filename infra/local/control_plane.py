@@ -181,11 +181,8 @@ class ControlPlane(pulumi.ComponentResource):
         configuration = {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
-            "clientConnection": {
-                "kubeconfig": self._site.file(_kubeconfig(name)),
-                "qps": CLIENT_RATE,
-                "burst": CLIENT_RATE,
-            },
+            # A process is started in the site's folder.
+            "clientConnection": {"kubeconfig": _kubeconfig(name), "qps": CLIENT_RATE, "burst": CLIENT_RATE},
             "profiles": [{"pluginConfig": [{"name": "PodTopologySpread", "args": spread}]}],
         }
         written = self._site.write(file, json.dumps(configuration, indent=2), parent=self)
