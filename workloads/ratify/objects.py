@@ -14,6 +14,7 @@ from typing import Any, Literal
 from workloads.naming import ImageSet
 from workloads.negatives import variants
 from workloads.referrers import Extra
+from workloads.resources import KINDS
 
 Kind = Literal["deployment", "job"]
 
@@ -107,24 +108,25 @@ def _workload(plan: Plan, shard: int, host: str) -> dict[str, Any]:
     labels = {RUN_LABEL: plan.run_id, WORKLOAD_LABEL: plan.name(shard)}
     metadata = {"name": plan.name(shard), "namespace": plan.namespace(shard), "labels": labels}
     template = {"metadata": {"labels": labels}, "spec": _pod_spec(plan, shard, host)}
+    pods = plan.pods(shard)
     if plan.kind == "deployment":
         spec = {
-            "replicas": plan.pods(shard),
+            "replicas": pods,
             "selector": {"matchLabels": {WORKLOAD_LABEL: plan.name(shard)}},
             # A pod that is denied is a result, which the controller must not take for a rollout that hangs.
             "progressDeadlineSeconds": 86_400,
             "template": template,
         }
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-    pods = plan.pods(shard)
-    spec = {
-        "completionMode": "Indexed",
-        "completions": pods,
-        "parallelism": pods,
-        "backoffLimit": 0,
-        "template": template,
-    }
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+    else:
+        spec = {
+            "completionMode": "Indexed",
+            "completions": pods,
+            "parallelism": pods,
+            "backoffLimit": 0,
+            "template": template,
+        }
+    api_version, kind, _ = KINDS[plan.kind]
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _pod_spec(plan: Plan, shard: int, host: str) -> dict[str, Any]:
