@@ -1,8 +1,8 @@
 """Creates the workloads on an absolute schedule (workloads/schedules.py), and records what became of each request.
 
 An open loop, so that a slow API server shows up as latency and lag and not as a lower load. For every request it is
-recorded when it was due, sent and answered. Bodies are JSON, and serialised before the first is due: what is left per
-request is then a head and a write, which protobuf would not make less.
+recorded when it was due, sent and answered. Bodies are JSON, and serialised before the first is due: what is left here
+per request is then a head and a write, which protobuf would not make less.
 """
 
 from __future__ import annotations
